@@ -1,0 +1,45 @@
+"""Gymnasium environments over networks and over their twins."""
+
+from typing import Any
+
+from gymnasium.envs.registration import register, registry
+
+__all__ = [
+    "RanSlicingEnv",
+    "RanSlicingVectorEnv",
+    "TransitionRecorder",
+    "TwinSlicingEnv",
+    "TwinSlicingVectorEnv",
+    "register_environments",
+]
+
+_MODULES = {
+    "RanSlicingEnv": "ran_slicing",
+    "RanSlicingVectorEnv": "ran_slicing",
+    "TransitionRecorder": "recorder",
+    "TwinSlicingEnv": "twin_slicing",
+    "TwinSlicingVectorEnv": "twin_slicing",
+}
+
+
+def register_environments() -> None:
+    """Registers the environments with Gymnasium; done by importing this package."""
+    for name, module in (("RanSlicing", "ran_slicing"), ("TwinSlicing", "twin_slicing")):
+        if f"gentwin/{name}-v0" not in registry:
+            register(
+                id=f"gentwin/{name}-v0",
+                entry_point=f"gentwin.envs.{module}:{name}Env",
+                vector_entry_point=f"gentwin.envs.{module}:{name}VectorEnv",
+            )
+
+
+def __getattr__(name: str) -> Any:
+    # Environments over twins need torch; those over networks should not wait for it.
+    if name not in _MODULES:
+        raise AttributeError(f"module 'gentwin.envs' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"gentwin.envs.{_MODULES[name]}"), name)
+
+
+register_environments()

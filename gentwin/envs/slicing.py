@@ -1,0 +1,221 @@
+"""What the environments of a sliced network and of its twin share: spaces, rewards, info and episodes."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from gentwin.envs.slicing_reward import RewardShaping, SlicingUtility, default_shaping
+from gentwin.networks.slicing import SlicingParameters, allocation_grid, slicing_schema
+from gentwin.schema import did_you_mean
+
+REWARDS = ("utility", "shaped")
+
+
+class SlicingVectorEnv(VectorEnv):
+    """Base of the batched environments of a sliced network; subclasses say how a window comes about.
+
+    All copies have episodes of equal length, so they end and are reset together; by Gymnasium's next-step rule the
+    step after the last one ignores its action and returns the first observation of the new episode with reward 0.
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (Gymnasium's form)
+
+    def __init__(
+        self,
+        parameters: SlicingParameters,
+        num_envs: int,
+        utility_weights: tuple[float, ...] | None,
+        reward: str,
+        shaping: RewardShaping | dict[str, float] | None,
+        observation_fields: tuple[str, ...] | str,
+        episode_steps: int | None,
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"`num_envs` must be at least 1, got {num_envs}.")
+        if reward not in REWARDS:
+            raise ValueError(f"`reward` must be one of {REWARDS}, got {reward!r}.")
+        if episode_steps is not None and episode_steps < 1:
+            raise ValueError(f"`episode_steps` must be at least 1 or None, got {episode_steps}.")
+        weights = (1.0,) * parameters.num_slices if utility_weights is None else tuple(utility_weights)
+        if len(weights) != parameters.num_slices:
+            raise ValueError(f"`utility_weights` must have {parameters.num_slices} entries, got {weights}.")
+        self.num_envs = num_envs
+        self.parameters = parameters
+        self.schema = slicing_schema(parameters)
+        self.allocations = allocation_grid(parameters)
+        self.utility = SlicingUtility(weights, parameters.spectral_efficiency_weight)
+        self.shaping = _shaping(reward, shaping, parameters.preset, weights)
+        self.episode_steps = episode_steps
+        self.observation_fields = _observed(observation_fields, [field.name for field in self.schema.state])
+        names = [field.name for field in self.schema.state]
+        self._observed = [names.index(name) for name in self.observation_fields]
+        self._blocks = np.floor(self.allocations / parameters.resource_block_hz + 1e-9).astype(np.int64)
+        self._quantisation_loss_hz = (self.allocations - self._blocks * parameters.resource_block_hz).sum(axis=1)
+        self._num_steps = 0
+        self._num_decisions = 0
+        self._was_reset = False
+        self._episode_over = False
+        self.single_action_space = spaces.Discrete(len(self.allocations))
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.single_observation_space = self._observation_space()
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+
+    @abstractmethod
+    def _begin(self, seed: int | None, options: dict[str, Any]) -> None:
+        """Starts a new episode in every copy; `seed` is `None` to go on with the present randomness."""
+
+    @abstractmethod
+    def _advance(self, actions: np.ndarray) -> None:
+        """Simulates one window of every copy."""
+
+    @abstractmethod
+    def _state(self) -> np.ndarray:
+        """Returns the state fields `(num_envs, num_slices, num_state)`."""
+
+    @abstractmethod
+    def _outcome(self) -> np.ndarray:
+        """Returns the outcome fields of the last window `(num_envs, num_slices, num_outcome)`."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Starts a new episode in every copy; see Gymnasium. Copy `i` of a network is what `seed + i` gives alone."""
+        super().reset(seed=seed)
+        self._begin(seed, options or {})
+        self._num_steps = 0
+        self._was_reset = True
+        self._episode_over = False
+        state = self._state()
+        return self._observation(state), self._fields(self.schema.state, state)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Takes `actions` `(num_envs,)`, indices into `allocations`, in every copy; see Gymnasium."""
+        if not self._was_reset:
+            raise gymnasium.error.ResetNeeded("call `reset` before the first `step`.")
+        never = np.zeros(self.num_envs, dtype=np.bool_)
+        if self._episode_over:
+            observation, info = self.reset()
+            return observation, np.zeros(self.num_envs), never, never.copy(), info
+        actions = self._checked(actions)
+        self._advance(actions)
+        state = self._state()
+        info = self._info(actions, state, self._outcome())
+        rewards = info["utility"] if self.shaping is None else self.shaping(info["utility"], self._num_decisions)
+        self._num_steps += 1
+        self._num_decisions += 1
+        self._episode_over = self.episode_steps is not None and self._num_steps >= self.episode_steps
+        truncations = np.full(self.num_envs, self._episode_over)
+        return self._observation(state), np.array(rewards, dtype=np.float64), never, truncations, info
+
+    def action_values(self, actions: np.ndarray) -> np.ndarray:
+        """Returns the action fields of the schema, the bandwidths in Hz, `(num_envs, num_slices, 1)`."""
+        return self.allocations[np.asarray(actions)][..., None]
+
+    def _checked(self, actions: np.ndarray) -> np.ndarray:
+        actions = np.asarray(actions)
+        if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
+            raise ValueError(f"`actions` must be {self.num_envs} integers, got {actions.dtype} of shape {actions.shape}.")
+        if actions.min() < 0 or actions.max() >= len(self.allocations):
+            raise ValueError(f"`actions` must be in 0 … {len(self.allocations) - 1}, got {actions.min()} … {actions.max()}.")
+        return actions
+
+    def _observation_space(self) -> spaces.Box:
+        fields = [self.schema.state[index] for index in self._observed] * self.parameters.num_slices
+        # A space rounds its bounds to float32; a bound rounded inwards would exclude its own value.
+        low = np.nextafter(np.array([field.low for field in fields], np.float32), np.float32(-np.inf))
+        high = np.nextafter(np.array([field.high for field in fields], np.float32), np.float32(np.inf))
+        low = np.where([field.low == 0 for field in fields], np.float32(0), low)
+        return spaces.Box(low, high, dtype=np.float32)
+
+    def _observation(self, state: np.ndarray) -> np.ndarray:
+        return state[:, :, self._observed].reshape(self.num_envs, -1).astype(np.float32)
+
+    @staticmethod
+    def _fields(fields: tuple, values: np.ndarray) -> dict[str, Any]:
+        return {field.name: values[:, :, index] for index, field in enumerate(fields)}
+
+    def _info(self, actions: np.ndarray, state: np.ndarray, outcome: np.ndarray) -> dict[str, Any]:
+        info = self._fields(self.schema.state, state) | self._fields(self.schema.outcome, outcome)
+        names = [field.name for field in self.schema.outcome]
+        first = names.index("delay_p50_ms")
+        info["spectral_efficiency"] = info["slice_spectral_efficiency"].sum(axis=1)
+        info["utility"] = self.utility(info["ssr"], info["spectral_efficiency"])
+        info["delay_ms"] = outcome[:, :, first : first + 3]
+        info["prb"] = self._blocks[actions]
+        info["quantisation_loss_hz"] = self._quantisation_loss_hz[actions]
+        return info
+
+
+class SlicingEnv(gymnasium.Env):
+    """Base of the scalar environments: the batched environment with one copy."""
+
+    metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's form)
+
+    def __init__(self, batched: SlicingVectorEnv) -> None:
+        self.batched = batched
+        self.action_space = batched.single_action_space
+        self.observation_space = batched.single_observation_space
+        self.allocations = batched.allocations
+        self.schema = batched.schema
+        self.parameters = batched.parameters
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Starts a new episode; see Gymnasium."""
+        super().reset(seed=seed)
+        observation, info = self.batched.reset(seed=seed, options=options)
+        return observation[0], _first(info)
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Takes `action`, an index into `allocations`; see Gymnasium."""
+        observation, reward, terminated, truncated, info = self.batched.step(np.asarray(action).reshape(1))
+        return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), _first(info)
+
+    def action_values(self, action: int) -> np.ndarray:
+        """Returns the bandwidths of `action` in Hz, `(num_slices, 1)`."""
+        return self.batched.action_values(np.asarray(action))
+
+
+def _first(info: dict[str, Any]) -> dict[str, Any]:
+    return {key: values[0] if values.ndim > 1 else values[0].item() for key, values in info.items()}
+
+
+def _shaping(
+    reward: str, shaping: RewardShaping | dict[str, float] | None, preset: str, weights: tuple[float, ...]
+) -> RewardShaping | None:
+    if reward == "utility":
+        if shaping is not None:
+            raise ValueError(f"`shaping` applies to reward='shaped' only, got {shaping!r}; leave one of the two out.")
+        return None
+    if isinstance(shaping, dict):
+        known = ["gamma_min", "gamma_max", "sigma"]
+        if sorted(shaping) != sorted(known) or not all(isinstance(value, int | float) for value in shaping.values()):
+            raise ValueError(f"`shaping` must give the numbers {known}, got {shaping!r}.")
+        return RewardShaping(**shaping)
+    return shaping or default_shaping(preset, weights)
+
+
+def _observed(fields: tuple[str, ...] | str, known: list[str]) -> tuple[str, ...]:
+    if fields == "all":
+        return tuple(known)
+    if isinstance(fields, str) or not fields:
+        raise ValueError(f"`observation_fields` must be 'all' or names from {known}, got {fields!r}.")
+    for name in fields:
+        if name not in known:
+            raise ValueError(f"`{name}` is not a state field of this network{did_you_mean(name, known)}; known: {known}.")
+    return tuple(fields)
+
+
+def check_finite(name: str, values: np.ndarray) -> None:
+    """Raises `ValueError` if `values` holds NaN or infinity."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"`{name}` must be finite, got {math.nan if np.isnan(values).any() else math.inf}.")

@@ -1,0 +1,21 @@
+"""The twins, one folder each. Importing this package registers them with the Auto classes of transformers."""
+
+from gentwin.models.auto import from_pretrained, register_twin
+from gentwin.models.configuration_twin import TwinConfig
+from gentwin.models.modeling_twin import TwinModel
+from gentwin.models.slice_lstm import SliceLstmTwinConfig, SliceLstmTwinModel
+from gentwin.models.slice_transformer import SliceTransformerTwinConfig, SliceTransformerTwinModel
+
+__all__ = [
+    "SliceLstmTwinConfig",
+    "SliceLstmTwinModel",
+    "SliceTransformerTwinConfig",
+    "SliceTransformerTwinModel",
+    "TwinConfig",
+    "TwinModel",
+    "from_pretrained",
+    "register_twin",
+]
+
+register_twin(SliceLstmTwinModel)
+register_twin(SliceTransformerTwinModel)

@@ -1,0 +1,377 @@
+"""Arguments of a training run: dataclasses, defaults from YAML, and a command line that wins over both."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+import yaml
+from transformers import HfArgumentParser, TrainingArguments
+
+from gentwin.datasets.converters import LAYOUTS
+from gentwin.schema import did_you_mean
+
+CONFIG_KEY = "model_config"
+# Fields of `transformers.TrainingArguments` that `--help` shows; the others are accepted as well.
+SHOWN_TRAINING_FIELDS = (
+    "output_dir", "num_train_epochs", "max_steps", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay",
+    "max_grad_norm", "gradient_accumulation_steps", "seed", "eval_strategy", "eval_steps", "save_strategy",
+    "save_steps", "save_total_limit", "load_best_model_at_end", "logging_steps", "use_cpu", "bf16",
+    "resume_from_checkpoint",
+)  # fmt: skip
+
+
+class ArgumentsError(ValueError):
+    """Arguments that are unknown, malformed, out of range, or contradict each other or the data."""
+
+
+def about(help_text: str) -> dict[str, str]:
+    """Returns the metadata of a field that `--help` shows."""
+    return {"help": help_text}
+
+
+def require(condition: bool, name: str, constraint: str, value: Any, remedy: str = "") -> None:
+    """Raises `ArgumentsError` naming the argument, the constraint and the value unless `condition` holds."""
+    if not condition:
+        raise ArgumentsError(f"`{name}` must be {constraint}, got {value!r}{'; ' + remedy if remedy else ''}.")
+
+
+@dataclass
+class DataArguments:
+    """What to learn from, and how it is divided.
+
+    Raises:
+        ArgumentsError: If a value is out of range.
+    """
+
+    _argument_group_name = "data"
+
+    data_path: str = field(
+        default="data/slicing_dynamic/transitions.parquet",
+        metadata=about(
+            "Parquet file of transitions, or a public KPI log with `data_layout`. A relative path starts from the "
+            "current directory."
+        ),
+    )
+    data_layout: str | None = field(
+        default=None,
+        metadata=about(
+            f"Layout of a public KPI log, converted on the fly: {', '.join(LAYOUTS)}. `none` for a file of transitions."
+        ),
+    )
+    validation_size: float = field(
+        default=0.1,
+        metadata=about(
+            "Episodes kept for choosing the checkpoint and for calibration: a share below 1, else their number."
+        ),
+    )
+    test_size: float = field(
+        default=0.15, metadata=about("Episodes kept for the final evaluation: a share below 1, else their number.")
+    )
+    split_seed: int = field(
+        default=0, metadata=about("Seed of the division into training, validation and test episodes.")
+    )
+    sequence_length: int = field(default=50, metadata=about("Steps of a training sequence."))
+    sequence_stride: int | None = field(
+        default=None,
+        metadata=about(
+            "Steps between the starts of two training sequences of an episode; half of `sequence_length` by default."
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        if str(self.data_layout).lower() == "none":  # the way to undo the choice of a YAML file
+            self.data_layout = None
+        known = self.data_layout is None or self.data_layout in LAYOUTS
+        require(known, "data_layout", f"none or one of {', '.join(LAYOUTS)}", self.data_layout)
+        for name in ("validation_size", "test_size"):
+            value = getattr(self, name)
+            require(0 < value < 1 or (value >= 1 and value == int(value)), name, "a share below 1 or a number", value)
+        require(self.sequence_length >= 2, "sequence_length", "at least 2", self.sequence_length)
+        if self.sequence_stride is None:
+            self.sequence_stride = self.sequence_length // 2
+        limit = f"from 1 to `sequence_length` = {self.sequence_length}"
+        require(1 <= self.sequence_stride <= self.sequence_length, "sequence_stride", limit, self.sequence_stride)
+
+
+@dataclass
+class ModelArguments:
+    """Which twin to train.
+
+    Raises:
+        ArgumentsError: If `model_config` is not a mapping.
+    """
+
+    _argument_group_name = "model"
+
+    model_type: str = field(default="gentwin_slice_lstm", metadata=about("Twin: `model_type` of its configuration."))
+    model_config: dict | str | None = field(
+        default=None,
+        metadata=about(
+            "Fields of the twin's configuration: a mapping in YAML, `--model_config.hidden_size 64` on the command "
+            "line."
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model_config, str):
+            self.model_config = yaml.safe_load(self.model_config)
+        self.model_config = self.model_config or {}
+        require(isinstance(self.model_config, dict), CONFIG_KEY, "a mapping", self.model_config)
+
+
+@dataclass
+class EvaluationArguments:
+    """How the trained twin is judged on the test episodes.
+
+    Raises:
+        ArgumentsError: If a value is out of range.
+    """
+
+    _argument_group_name = "evaluation"
+
+    horizons: list[int] = field(
+        default_factory=lambda: [1, 10, 50], metadata=about("Steps of a roll-out at which errors are reported.")
+    )
+    rollout_starts: int = field(
+        default=192, metadata=about("Number of roll-outs, started at random steps of the test episodes.")
+    )
+    rollout_samples: int = field(default=48, metadata=about("Futures drawn for each roll-out."))
+    burn_in_steps: int = field(default=20, metadata=about("True steps before each start that fill the twin's memory."))
+    evaluation_baselines: bool = field(
+        default=False,
+        metadata=about(
+            "Also score 50 nearest neighbours and gradient boosting, fitted on the training episodes; takes minutes."
+        ),
+    )
+    evaluation_seed: int = field(default=0, metadata=about("Seed of starts and draws."))
+    plot_fields: list[str] | None = field(
+        default=None, metadata=about("Targets in the roll-out plot; the first two of each kind by default.")
+    )
+    sibling_runs: list[str] | None = field(
+        default=None,
+        metadata=about(
+            "Output folders of runs that differ in the seed only; the model card then states mean and spread."
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        self.horizons = sorted(set(self.horizons))
+        require(bool(self.horizons) and self.horizons[0] >= 1, "horizons", "numbers of steps from 1", self.horizons)
+        require(self.rollout_starts >= 1, "rollout_starts", "at least 1", self.rollout_starts)
+        # The 90 % interval of fewer draws has no meaning.
+        require(self.rollout_samples >= 20, "rollout_samples", "at least 20", self.rollout_samples)
+        require(self.burn_in_steps >= 0, "burn_in_steps", "at least 0", self.burn_in_steps)
+
+
+@dataclass
+class TwinTrainingArguments(TrainingArguments):
+    """`transformers.TrainingArguments` with the batch size of all processes together.
+
+    `global_batch_size` is divided among processes and gradient accumulation steps, so a run means the same on any
+    number of processes. One process drives one device.
+
+    Raises:
+        ArgumentsError: If the batch cannot be divided evenly.
+    """
+
+    _argument_group_name = "training (transformers.TrainingArguments)"
+
+    global_batch_size: int = field(default=16, metadata=about("Sequences of one optimiser step, over all processes."))
+    torch_threads: int | None = field(
+        default=None,
+        metadata=about(
+            "Threads of a process that computes on the CPU; the cores divided by the machine's processes by default."
+        ),
+    )
+    overwrite_output_dir: bool = field(
+        default=False,
+        metadata=about(
+            "Start anew although `output_dir` holds the checkpoints of an unfinished run; they are deleted."
+        ),
+    )
+    resume_from_checkpoint: str | None = field(
+        default=None,
+        metadata=about(
+            "true: go on from the last complete checkpoint in `output_dir`, if there is one. Or the folder of a "
+            "checkpoint."
+        ),
+    )
+    output_dir: str | None = field(
+        default="outputs/twin", metadata=about("Folder for checkpoints, the trained twin, its card and plots.")
+    )
+    report_to: str = field(
+        default="none", metadata=about("Where to log to besides the progress bar, such as tensorboard.")
+    )
+    # Batches that are not full would differ between numbers of processes.
+    dataloader_drop_last: bool = field(
+        default=True, metadata=about("Leave out the sequences of an epoch that do not fill a batch.")
+    )
+    # All parameters of a twin take part in every step; looking for others costs time.
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata=about("Whether DistributedDataParallel looks for idle parameters.")
+    )
+
+    def __post_init__(self) -> None:
+        # Without this, processes started on a machine without accelerators would each train on their own.
+        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        super().__post_init__()
+        require(self.global_batch_size >= 1, "global_batch_size", "at least 1", self.global_batch_size)
+        parts = self.world_size * self.gradient_accumulation_steps
+        remedy = "change one of the three"
+        divisor = f"a multiple of processes x `gradient_accumulation_steps` = {parts}"
+        require(self.global_batch_size % parts == 0, "global_batch_size", divisor, self.global_batch_size, remedy)
+        require(
+            self.torch_threads is None or self.torch_threads >= 1, "torch_threads", "at least 1", self.torch_threads
+        )
+        self.per_device_train_batch_size = self.global_batch_size // parts
+        limit = self.save_total_limit
+        require(limit is None or limit >= 2, "save_total_limit", "at least 2", limit, "the last may be torn by a crash")
+        if self.device.type == "cpu":
+            self.dataloader_pin_memory = False
+        if self.torch_threads is None:
+            local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+            self.torch_threads = max(1, len(os.sched_getaffinity(0)) // local_processes)
+
+    @property
+    def n_gpu(self) -> int:
+        """At most 1: more devices are used by more processes, never by `DataParallel`."""
+        return min(1, super().n_gpu)
+
+
+ARGUMENT_CLASSES = (DataArguments, ModelArguments, EvaluationArguments, TwinTrainingArguments)
+Arguments = tuple[DataArguments, ModelArguments, EvaluationArguments, TwinTrainingArguments]
+
+
+class _Parser(HfArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ArgumentsError(f"{message}; see --help.")
+
+
+def parse_arguments(argv: Sequence[str], default_config: str | Path, description: str = "") -> Arguments:
+    """Reads the arguments of a training recipe.
+
+    Values come, in this order of precedence, from the command line (`--key value`), from the YAML file named by
+    `--config` (else `default_config`), and from the dataclasses. Keys are the fields of the four dataclasses.
+
+    Args:
+        argv: Command line without the program's name.
+        default_config: YAML file if there is no `--config`.
+        description: Shown by `--help`.
+
+    Returns:
+        Data, model, evaluation and training arguments, each checked.
+
+    Raises:
+        ArgumentsError: If a key is unknown (naming the nearest one), or a value has the wrong type or range.
+        FileNotFoundError: If there is no such YAML file.
+    """
+    parser = _make_parser(default_config, description)
+    config, argv = _take_option(list(argv), "--config", str(default_config))
+    defaults = read_yaml(config)
+    known = [field.name for cls in ARGUMENT_CLASSES for field in dataclasses.fields(cls) if field.init]
+    for key in defaults:
+        if key not in known:
+            raise ArgumentsError(f"{config}: `{key}` is not an argument{did_you_mean(str(key), known)}")
+    overrides, argv = _take_config_overrides(argv)
+    if overrides:
+        nested = defaults.get(CONFIG_KEY) or {}
+        require(isinstance(nested, dict), CONFIG_KEY, "a mapping", nested)
+        defaults[CONFIG_KEY] = {**nested, **overrides}
+    argv = [*_as_command_line(defaults), *argv]
+    if any(word.partition("=")[0].replace("-", "_") == "__per_device_train_batch_size" for word in argv):
+        raise ArgumentsError("`per_device_train_batch_size` follows from `global_batch_size`; give that one instead.")
+    *parsed, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
+    if rest:
+        name = rest[0].lstrip("-").partition("=")[0].replace("-", "_")
+        raise ArgumentsError(f"`{rest[0]}` is not an argument{did_you_mean(name, [*known, 'config'])}; see --help.")
+    return tuple(parsed)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Returns the mapping in a YAML file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ArgumentsError: If it is not YAML, or not a mapping.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"`--config` must be a YAML file, got {str(path)!r}, which does not exist.")
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ArgumentsError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(values or {}, dict):
+        raise ArgumentsError(f"{path} must hold `key: value` lines, got a {type(values).__name__}.")
+    return dict(values or {})
+
+
+def _make_parser(default_config: str | Path, description: str) -> _Parser:
+    parser = _Parser(
+        ARGUMENT_CLASSES,
+        allow_abbrev=False,
+        description=description,
+        usage="%(prog)s [--config FILE.yaml] [--key value ...]",
+        epilog="Every other field of transformers.TrainingArguments is accepted as well.",
+    )
+    config_help = f"YAML file with `key: value` lines (default: {default_config})"
+    parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help=config_help)
+    own = {field.name for cls in ARGUMENT_CLASSES for field in dataclasses.fields(cls)}
+    own -= {field.name for field in dataclasses.fields(TrainingArguments)}
+    for action in parser._actions:
+        if (
+            action.dest not in {*own, *SHOWN_TRAINING_FIELDS, "help", "config"}
+            or action.option_strings[0][:5] == "--no_"
+        ):
+            action.help = argparse.SUPPRESS
+        # One spelling is enough to read; the other is accepted.
+        action.option_strings = action.option_strings[:1] if action.dest != "help" else action.option_strings
+        action.metavar = None if action.choices else action.metavar or action.dest.rpartition("_")[2].upper()
+    return parser
+
+
+def _take_option(argv: list[str], name: str, default: str) -> tuple[str, list[str]]:
+    """Removes `name VALUE` or `name=VALUE` from `argv`; the last one counts."""
+    value, rest = default, []
+    words = iter(argv)
+    for word in words:
+        if word == name:
+            value = next(words, None)
+            if value is None:
+                raise ArgumentsError(f"`{name}` must be followed by a value; see --help.")
+        elif word.startswith(f"{name}="):
+            value = word.partition("=")[2]
+        else:
+            rest.append(word)
+    return value, rest
+
+
+def _take_config_overrides(argv: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Removes `--model_config.KEY VALUE` from `argv` and returns `{KEY: VALUE}`, values read as YAML."""
+    names = sorted({word.partition("=")[0] for word in argv if word.startswith(f"--{CONFIG_KEY}.")})
+    overrides = {}
+    for name in names:
+        text, argv = _take_option(argv, name, "")
+        overrides[name.partition(".")[2]] = yaml.safe_load(text)
+    return overrides, argv
+
+
+def _as_command_line(values: dict[str, Any]) -> list[str]:
+    """Returns YAML values as a command line, so that both pass the same conversion and checks."""
+    words: list[str] = []
+    for key, value in values.items():
+        if value is None:
+            continue
+        words.append(f"--{key}")
+        if isinstance(value, dict):
+            words.append(json.dumps(value))
+        else:
+            words += [str(item) for item in (value if isinstance(value, list) else [value])]
+    return words

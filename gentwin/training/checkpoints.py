@@ -1,0 +1,123 @@
+"""Checkpoints of an unfinished run: which are complete, and which to go on from.
+
+A checkpoint is complete once it holds `complete.json`, written last and in one step, with the size of every file and
+the fingerprint of the data. A folder without it, or whose files differ, was torn by a crash and is never used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from gentwin.training.arguments import ArgumentsError, TwinTrainingArguments
+
+MARKER = "complete.json"
+FINISHED = "metrics.json"
+_FOLDER = re.compile(r"checkpoint-(\d+)")
+
+
+def list_checkpoints(output_dir: str | Path) -> list[Path]:
+    """Returns the checkpoint folders of a run, complete or not, by number of steps."""
+    folders = [path for path in Path(output_dir).glob("checkpoint-*") if _FOLDER.fullmatch(path.name) and path.is_dir()]
+    return sorted(folders, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def mark_complete(folder: str | Path, fingerprint: str) -> None:
+    """Declares a checkpoint complete; everything in it is on the disk before the mark is.
+
+    Args:
+        folder: The checkpoint.
+        fingerprint: Of the data it was trained on.
+    """
+    folder = Path(folder)
+    sizes = {}
+    for path in sorted(folder.iterdir()):
+        if path.name != MARKER and path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            sizes[path.name] = path.stat().st_size
+    partial = folder / f"{MARKER}.partial"
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump({"fingerprint": fingerprint, "sizes": sizes}, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, folder / MARKER)
+
+
+def is_complete(folder: str | Path) -> bool:
+    """Returns whether a checkpoint was saved to its end and has all its files still."""
+    folder = Path(folder)
+    try:
+        sizes = json.loads((folder / MARKER).read_text(encoding="utf-8"))["sizes"]
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def prepare_output_dir(arguments: TwinTrainingArguments, fingerprint: str) -> Path | None:
+    """Decides what to go on from, and clears what must not be mixed with the new run.
+
+    Args:
+        arguments: Gives `output_dir`, `resume_from_checkpoint` and `overwrite_output_dir`.
+        fingerprint: Of the data of this run.
+
+    Returns:
+        The checkpoint to resume from, or `None` to start from the beginning.
+
+    Raises:
+        ArgumentsError: If the folder holds an unfinished run and the arguments do not say what to do with it, or the
+            checkpoint is torn or of other data.
+    """
+    output_dir, wanted = Path(arguments.output_dir), arguments.resume_from_checkpoint
+    if output_dir.exists() and not output_dir.is_dir():
+        raise ArgumentsError(f"`output_dir` must be a folder, got the file {str(output_dir)!r}.")
+    resume = _find(output_dir, wanted)
+    if resume is not None:
+        _refuse_other_data(resume, fingerprint)
+    found = list_checkpoints(output_dir)
+    starts_anew = str(wanted).lower() in ("none", "false")
+    if found and starts_anew and not (output_dir / FINISHED).exists() and not arguments.overwrite_output_dir:
+        raise ArgumentsError(
+            f"`output_dir` {str(output_dir)!r} holds an unfinished run ({found[-1].name}); pass "
+            "`--resume_from_checkpoint true` to go on, `--overwrite_output_dir true` to start anew, or another folder."
+        )
+    arguments.distributed_state.wait_for_everyone()  # nothing is deleted before every process has looked
+    if arguments.should_save:
+        for folder in found:
+            if resume is None or _step(folder) > _step(resume) or not is_complete(folder):
+                shutil.rmtree(folder)
+        (output_dir / FINISHED).unlink(missing_ok=True)
+    arguments.distributed_state.wait_for_everyone()
+    return resume
+
+
+def _find(output_dir: Path, wanted: str | None) -> Path | None:
+    word = str(wanted).lower()
+    if word in ("none", "false"):
+        return None
+    if word == "true":
+        complete = [folder for folder in list_checkpoints(output_dir) if is_complete(folder)]
+        return complete[-1] if complete else None
+    folder = Path(str(wanted))
+    if not _FOLDER.fullmatch(folder.name) or not is_complete(folder):
+        raise ArgumentsError(
+            f"`resume_from_checkpoint` must be true or a complete checkpoint folder, got {str(wanted)!r}, which has no "
+            f"`{MARKER}` or lacks files it lists."
+        )
+    return folder
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
+
+
+def _refuse_other_data(folder: Path, fingerprint: str) -> None:
+    found = json.loads((folder / MARKER).read_text(encoding="utf-8")).get("fingerprint")
+    if found != fingerprint:
+        raise ArgumentsError(
+            f"`resume_from_checkpoint` {folder.name} must be of the same data, got fingerprint {str(found)[:12]} "
+            f"against {fingerprint[:12]}; start anew with `--overwrite_output_dir true`."
+        )

@@ -1,0 +1,225 @@
+"""The card of a trained twin: what it twins, on what data, how good it is, and where it ends."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+import gentwin.schema
+from gentwin.models.modeling_dynamics import DynamicsTwin
+from gentwin.schema import Field, TransitionSchema
+from gentwin.training.arguments import ArgumentsError, DataArguments
+from gentwin.training.data import Splits
+from gentwin.training.evaluation import Evaluation
+from gentwin.training.report import ARGUMENTS_NAME, METRICS_NAME, forecasters, portable_path, score_table
+
+USE = """import gentwin
+
+twin = gentwin.from_pretrained("{name}")
+"""
+USE_ENVIRONMENT = """
+import gymnasium
+
+env = gymnasium.make_vec("gentwin/TwinSlicing-v0", num_envs=64, twin=twin)
+"""
+LIMITATIONS = (
+    "It knows the conditions of its record only: actions, loads and channels outside the ranges seen in training give "
+    "answers without ground. `twin.predict(...).uncertainty()` grows there, but is no guarantee.",
+    "It predicts from the slices' own states, actions and contexts; causes that are not in the record appear as noise.",
+    "Predicted values stay inside the ranges of the training record, so it never shows an extreme nobody has recorded.",
+    "Errors of a roll-out compound. They were measured up to {horizon} steps; longer ones are extrapolation.",
+)
+
+
+def describe_hardware(device: torch.device, num_processes: int) -> str:
+    """Returns processor, cores and, if used, accelerator, in words."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    text = f"{_processor()}, {cores} cores"
+    if device.type == "cuda":
+        text += f", {torch.cuda.get_device_name(device)}"
+    return text + (f", {num_processes} processes" if num_processes > 1 else "")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def describe_versions() -> dict[str, str]:
+    """Returns the versions of Python and of the libraries a result depends on."""
+    libraries = ("torch", "transformers", "accelerate", "numpy")
+    return {
+        "gentwin": gentwin.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in libraries},
+    }
+
+
+def read_sibling_figures(folders: Sequence[str]) -> list[dict[str, float]]:
+    """Returns the headline numbers of other finished runs.
+
+    Raises:
+        ArgumentsError: If a folder has no `metrics.json` with figures.
+    """
+    figures = []
+    for folder in folders:
+        try:
+            figures.append(json.loads((Path(folder) / METRICS_NAME).read_text(encoding="utf-8"))["figures"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArgumentsError(
+                f"`sibling_runs` must be output folders of finished runs, got {folder!r}, whose `{METRICS_NAME}` is "
+                f"missing or damaged ({type(error).__name__})."
+            ) from error
+    return figures
+
+
+def write_model_card(
+    folder: str | Path,
+    twin: DynamicsTwin,
+    splits: Splits,
+    data: DataArguments,
+    evaluation: Evaluation,
+    figures: Mapping[str, float],
+    siblings: Sequence[Mapping[str, float]],
+    run: Mapping[str, Any],
+    captions: Mapping[str, str],
+) -> Path:
+    """Writes `README.md` beside the checkpoint.
+
+    Args:
+        folder: Output folder.
+        twin: The trained twin.
+        splits: The record it was trained and judged on.
+        data: Where the record came from and how it was divided.
+        evaluation: All scores.
+        figures: Headline numbers of this run.
+        siblings: Headline numbers of runs that differ in the seed only.
+        run: `command`, `training_s`, `hardware`, `versions` and `seed`.
+        captions: Of the plots, by path relative to the folder.
+
+    Returns:
+        The path of the card.
+    """
+    schema = splits.schema
+    name = Path(folder).resolve().name.replace("_", "-")
+    sections = (
+        _front_matter(twin, schema),
+        f"# {name}\n\n{_summary(twin, schema)}",
+        f"## Use\n\n{_usage(schema, portable_path(folder))}",
+        f"## Data\n\n{_data(splits, data)}",
+        f"## Training\n\n{_training(run)}",
+        f"## Results\n\n{_results(evaluation, figures, siblings)}",
+        "\n\n".join(f"![{caption}]({path})\n\n*{caption}*" for path, caption in captions.items()),
+        "## Limitations\n\n" + "\n".join(f"- {text}" for text in LIMITATIONS).format(horizon=max(evaluation.levels)),
+        f"## Fields\n\n{_fields(schema)}",
+    )
+    path = Path(folder) / "README.md"
+    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return path
+
+
+def _front_matter(twin: DynamicsTwin, schema: TransitionSchema) -> str:
+    tags = ["gentwin", "network-twin", "world-model", "time-series", twin.config.model_type, schema.name]
+    values = {"license": "apache-2.0", "library_name": "gentwin", "tags": [tag for tag in tags if tag]}
+    return f"---\n{yaml.safe_dump(values, sort_keys=False)}---"
+
+
+def _summary(twin: DynamicsTwin, schema: TransitionSchema) -> str:
+    size = sum(parameter.numel() for parameter in twin.parameters())
+    origin = f"`{schema.name}`" if schema.name else "the recorded network"
+    return (
+        f"A generative twin of the slices {_listed(schema.slices)} of {origin}: given the state, the action and what "
+        f"it has seen so far, it draws the next state ({_listed(f.name for f in schema.state)})"
+        + (f" and what the network delivers ({_listed(f.name for f in schema.outcome)})" if schema.outcome else "")
+        + f" over a window of {schema.step_ms:g} ms. `{type(twin).__name__}`, {size:,} parameters."
+    )
+
+
+def _usage(schema: TransitionSchema, name: str) -> str:
+    from gentwin.training.response import has_surface
+
+    code = USE.format(name=name) + (USE_ENVIRONMENT if has_surface(schema) else "")
+    return f"```python\n{code}```"
+
+
+def _data(splits: Splits, data: DataArguments) -> str:
+    layout = f", layout `{data.data_layout}`" if data.data_layout else ""
+    parts = ", ".join(
+        f"{name} {part['episodes']} ({part['steps']:,} steps)" for name, part in splits.describe().items()
+    )
+    rows = sum(part["steps"] for part in splits.describe().values()) * len(splits.schema.slices)
+    return (
+        f"`{portable_path(data.data_path)}`{layout}; {rows:,} rows, fingerprint (SHA-256) `{splits.fingerprint}`. "
+        f"Divided by whole episodes with seed {data.split_seed}: {parts}. Validation episodes chose the checkpoint and "
+        "calibrated it; test episodes were used for nothing but the results below."
+    )
+
+
+def _training(run: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
+    return (
+        f"```bash\n{run['command']}\n```\n\nTook {run['training_s']:.0f} s on {run['hardware']}; seed {run['seed']}. "
+        f"All arguments are in `{ARGUMENTS_NAME}`. Versions: {versions}."
+    )
+
+
+def _results(evaluation: Evaluation, figures: Mapping[str, float], siblings: Sequence[Mapping[str, float]]) -> str:
+    header, *rows = score_table(evaluation)
+    return (
+        "Continuous ranked probability score (CRPS) of roll-outs over the test episodes under the recorded actions, "
+        f"mean over slices; lower is better. Each cell: {forecasters(evaluation)}. Rows marked `log` compare "
+        "`log(1 + value)`. The last column is the share of truths in the twin's central 90 % interval, by steps "
+        "ahead.\n\n"
+        f"{_table(header, rows)}\n\n{_figures(figures, siblings)}"
+    )
+
+
+def _figures(figures: Mapping[str, float], siblings: Sequence[Mapping[str, float]]) -> str:
+    rows = []
+    for name, value in figures.items():
+        others = [other[name] for other in siblings if name in other]
+        values = [value, *others]
+        spread = f"{statistics.mean(values):.4g} ± {statistics.stdev(values):.2g}" if others else ""
+        rows.append([f"`{name}`", f"{value:.4g}", *([spread] if siblings else [])])
+    header = ["figure", "this run", *([f"mean ± deviation of {len(siblings) + 1} seeds"] if siblings else [])]
+    text = "`crps_skill_B_k` is 1 less the ratio of the twin's CRPS to that of baseline B, k steps ahead."
+    return f"{_table(header, rows)}\n\n{text}"
+
+
+def _fields(schema: TransitionSchema) -> str:
+    rows = [
+        [f"`{field.name}`", role, field.unit, _range(field), field.scale, field.description]
+        for role in ("state", "action", "context", "outcome")
+        for field in getattr(schema, role)
+    ]
+    return _table(["field", "role", "unit", "range", "scale", "meaning"], rows)
+
+
+def _range(field: Field) -> str:
+    if field.categories:
+        return f"0 … {field.categories - 1}"
+    ends = ("∞" if math.isinf(end) else f"{end:g}" for end in (abs(field.low), field.high))
+    return ("-" if field.low < 0 else "") + " … ".join(ends)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)

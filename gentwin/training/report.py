@@ -1,0 +1,193 @@
+"""What a finished run leaves in its folder: metrics, plots, arguments, and a table on the screen."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from gentwin.models.modeling_dynamics import DynamicsTwin
+from gentwin.training.arguments import ARGUMENT_CLASSES, EvaluationArguments
+from gentwin.training.data import Splits
+from gentwin.training.evaluation import TWIN, Evaluation
+from gentwin.training.plots import plot_calibration, plot_rollouts, plot_training
+from gentwin.training.response import has_surface, plot_curves, plot_surface, utility_surface
+
+ARGUMENTS_NAME = "training_arguments.yaml"
+METRICS_NAME = "metrics.json"
+
+
+def portable_path(path: str | os.PathLike) -> str:
+    """Returns a path that says nothing about this machine: relative to the current directory, else the base name."""
+    path = Path(path)
+    if not path.is_absolute():
+        return path.as_posix()
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
+
+
+def write_arguments(folder: str | Path, arguments: Sequence[Any]) -> dict[str, Any]:
+    """Writes the arguments that differ from their defaults as YAML that `--config` takes.
+
+    Args:
+        folder: Output folder.
+        arguments: Data, model, evaluation and training arguments.
+
+    Returns:
+        What was written.
+    """
+    values: dict[str, Any] = {}
+    for given, cls in zip(arguments, ARGUMENT_CLASSES, strict=True):
+        values |= _changed(given, cls)
+    text = "# Reproduces this run: accelerate launch recipes/train_twin.py --config <this file>\n"
+    text += yaml.safe_dump(values, sort_keys=False)
+    (Path(folder) / ARGUMENTS_NAME).write_text(text, encoding="utf-8")
+    return values
+
+
+def portable_command(argv: Sequence[str]) -> str:
+    """Returns the line that started a run with `argv`, with no path of this machine."""
+    words = []
+    for word in argv:
+        name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        words.append(name + equals + (portable_path(value) if os.path.isabs(value) else value))
+    return shlex.join(["accelerate", "launch", "recipes/train_twin.py", *words])
+
+
+# Set by the launcher, or by the run itself from other arguments.
+_DERIVED = (
+    "do_eval",
+    "per_device_train_batch_size",
+    "resume_from_checkpoint",
+    "overwrite_output_dir",
+    "torch_threads",
+    "use_cpu",
+)
+
+
+def _changed(given: Any, cls: type) -> dict[str, Any]:
+    reference = cls()
+    values = {}
+    for field in dataclasses.fields(cls):
+        value = getattr(given, field.name)
+        if not field.init or field.name in _DERIVED or value == getattr(reference, field.name):
+            continue
+        if field.name in ("data_path", "output_dir"):
+            value = portable_path(value)
+        if field.name == "sibling_runs":
+            value = [portable_path(run) for run in value]
+        if value is None or isinstance(value, bool | int | float | str | list | dict):
+            values[field.name] = str(value.value) if hasattr(value, "value") else value
+    return values
+
+
+def write_plots(
+    folder: str | Path,
+    twin: DynamicsTwin,
+    splits: Splits,
+    evaluation: Evaluation,
+    arguments: EvaluationArguments,
+    history: Sequence[dict[str, float]],
+) -> dict[str, str]:
+    """Draws all plots into `plots/` of the output folder.
+
+    Args:
+        folder: Output folder.
+        twin: The trained twin.
+        splits: The record.
+        evaluation: Its scores.
+        arguments: Fields, horizon and seed.
+        history: `trainer.state.log_history`.
+
+    Returns:
+        Captions by path relative to the folder.
+    """
+    plots = Path(folder) / "plots"
+    plot_rollouts(twin, splits, arguments, plots / "rollouts.png")
+    plot_calibration(evaluation.levels, splits.schema, plots / "calibration.png")
+    plot_training(history, plots / "training.png")
+    captions = {
+        "plots/rollouts.png": "Roll-outs over a test episode: median, central 50 % and 90 %, and what happened."
+    }
+    captions["plots/calibration.png"] = "Share of truths below each predicted quantile; calibrated on the diagonal."
+    if has_surface(splits.schema):
+        plot_surface(utility_surface(twin), splits.schema, plots / "response.png")
+        captions["plots/response.png"] = "Mean utility of every fixed allocation: network, twin, difference."
+    else:
+        plot_curves(twin, splits, arguments, plots / "response.png")
+        captions["plots/response.png"] = "What the twin expects if one slice's action changes, and means of the record."
+    captions["plots/training.png"] = "Loss on training and validation sequences."
+    return captions
+
+
+def write_metrics(folder: str | Path, figures: dict[str, float], evaluation: Evaluation, run: dict[str, Any]) -> None:
+    """Writes `metrics.json`: `figures` (headlines), `metrics` (every score) and `run` (time, data, versions).
+
+    Runs of equal arguments on one machine have equal `figures` and `metrics`. The file appears in one step, and a
+    folder that has it holds a finished run.
+
+    Args:
+        folder: Output folder.
+        figures: Headline numbers.
+        evaluation: All scores.
+        run: Facts about the run.
+    """
+    path = Path(folder) / METRICS_NAME
+    content = {"figures": figures, "metrics": evaluation.metrics(), "run": {**run, "evaluation_s": evaluation.seconds}}
+    partial = path.with_name(f"{METRICS_NAME}.partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def score_table(evaluation: Evaluation, digits: int = 3) -> list[list[str]]:
+    """Returns CRPS averaged over slices as text, header first, one row per target.
+
+    A cell holds the scores of all forecasters at a step, the twin first; the last column is the twin's coverage.
+    """
+    steps = list(evaluation.levels)
+    names = list(dict.fromkeys(row["forecaster"] for row in evaluation.rows))
+    table = [["target", *(f"{step} step{'s' * (step > 1)} ahead" for step in steps), "90 % covers %"]]
+    for target, unit in {row["target"]: row["unit"] for row in evaluation.rows}.items():
+        cells = [
+            " / ".join(f"{_mean(evaluation, name, target, step, 'crps'):.{digits}g}" for name in names)
+            for step in steps
+        ]
+        covered = " ".join(f"{100 * _mean(evaluation, TWIN, target, step, 'coverage'):.0f}" for step in steps)
+        scale = "log" if unit.startswith("log1p") else unit
+        label = target if scale == "1" else f"{target} ({scale})"
+        table.append([label, *cells, covered])
+    return table
+
+
+def forecasters(evaluation: Evaluation) -> str:
+    """Returns the names of the forecasters in the order of the cells of `score_table`."""
+    return " / ".join(dict.fromkeys(row["forecaster"] for row in evaluation.rows))
+
+
+def _mean(evaluation: Evaluation, forecaster: str, target: str, step: int, score: str) -> float:
+    key = (forecaster, target, step)
+    found = [row[score] for row in evaluation.rows if (row["forecaster"], row["target"], row["step"]) == key]
+    return sum(found) / len(found)
+
+
+def print_report(evaluation: Evaluation, figures: dict[str, float], folder: str | Path) -> None:
+    """Prints the table of scores, the headline numbers and where everything is."""
+    console = Console()
+    rows = score_table(evaluation, digits=2)
+    table = Table(title=f"CRPS on test episodes, {forecasters(evaluation)}; lower is better", box=None, padding=(0, 1))
+    for number, name in enumerate(rows[0]):
+        table.add_column(name, justify="right" if number else "left")
+    for row in rows[1:]:
+        table.add_row(*row)
+    console.print(table)
+    console.print("(log): of log(1 + value)\n")
+    for name, value in figures.items():
+        console.print(f"{name:<28}[bold]{value:.4g}[/]")
+    console.print(f"twin, card, metrics and plots: [bold]{portable_path(folder)}[/]")

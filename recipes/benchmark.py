@@ -1,0 +1,68 @@
+"""Measures one figure of gentwin and prints it as one JSON line.
+
+    python recipes/benchmark.py slicing-gates
+    python recipes/benchmark.py twin-ranking --full
+    python recipes/benchmark.py --help
+
+Each line has the keys `name`, `figure`, `goal`, `met`, `baseline` (measured in the same run), `ratio`, `seconds` and
+`command`. The quick version (default) takes minutes; the full one is what the tables in `docs/concepts/figures.md` hold.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from recipes.figures.result import rounded  # noqa: E402
+
+FIGURES = {
+    "slicing-gates": "Utilities of the preset hua2019 against published values.",
+    "slicing-speed": "Decisions per second of the network on one core.",
+    "dynamic-headroom": "What the preset dynamic offers to a policy that sees the state.",
+    "twin-speed": "Steps per second of the twin's environment on one core.",
+    "twin-fidelity": "Roll-out errors of the shipped twin on held-out episodes against three forecasters.",
+    "twin-ranking": "Whether the twin ranks policies as the network does.",
+    "kpi-fidelity": "Accuracy of twins trained on real EXPLORA logs (needs the converted file).",
+    "import-time": "Seconds `import gentwin` takes.",
+}
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, rich_markup_mode="markdown")
+
+
+def add_command(name: str, description: str) -> None:
+    """Adds the subcommand that runs the module `recipes.figures.<name>`."""
+
+    @app.command(name, help=description)
+    def command(
+        full: Annotated[bool, typer.Option("--full/--quick", help="All seeds and steps, or minutes.")] = False,
+        seed: Annotated[int, typer.Option(min=0, help="First seed.")] = 0,
+    ) -> None:
+        started = time.perf_counter()
+        result = import_module(f"recipes.figures.{name.replace('-', '_')}").measure(full=full, seed=seed)
+        record = {
+            "name": name,
+            "figure": result.figure,
+            "goal": result.goal,
+            "met": bool(result.met),
+            "baseline": result.baseline,
+            "ratio": result.ratio,
+            "seconds": time.perf_counter() - started,
+            "command": f"python recipes/benchmark.py {name}{' --full' if full else ''}{f' --seed {seed}' if seed else ''}",
+        }
+        print(json.dumps(rounded(record)))
+
+
+for figure_name, figure_description in FIGURES.items():
+    add_command(figure_name, figure_description)
+
+if __name__ == "__main__":
+    app()

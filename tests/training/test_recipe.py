@@ -1,0 +1,125 @@
+"""The recipe as users run it: in one process and two, killed and resumed, and with bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from matplotlib.image import imread
+
+import gentwin
+from gentwin.training.checkpoints import is_complete, list_checkpoints
+from tests.training.conftest import ROOT, command, make_record, run_recipe, settings
+
+
+def read_metrics(folder: Path) -> dict[str, float]:
+    content = json.loads((folder / "metrics.json").read_text())
+    return {**content["figures"], **content["metrics"]}
+
+
+def test_everything_needed_is_in_the_folder(finished: Path):
+    twin = gentwin.from_pretrained(finished)
+    assert bool(twin.fitted)
+    metrics = read_metrics(finished)
+    assert metrics["twin/ssr/video/crps_4"] > 0
+    assert 0 <= metrics["coverage_90_1"] <= 1
+    assert "crps_skill_persistence_4" in metrics
+    for name in ("rollouts", "calibration", "response", "training"):
+        picture = imread(finished / f"plots/{name}.png")
+        assert min(picture.shape[:2]) > 300 and picture[..., :3].std() > 0.02
+    arguments = yaml.safe_load((finished / "training_arguments.yaml").read_text())
+    assert arguments["data_path"] == "record.parquet" and arguments["max_steps"] == 12
+    assert not list(finished.rglob("*.bin"))
+
+
+def test_card_says_what_it_is_and_not_where_it_was_made(finished: Path, workplace: Path):
+    card = (finished / "README.md").read_text()
+    front_matter = yaml.safe_load(card.split("---")[1])
+    assert front_matter["license"] == "apache-2.0" and front_matter["library_name"] == "gentwin"
+    for expected in (
+        "queued_bits",
+        "persistence",
+        "`record.parquet`",
+        make_record().fingerprint(),
+        "plots/rollouts.png",
+    ):
+        assert expected in card
+    for file in ("README.md", "metrics.json", "training_arguments.yaml", "config.json"):
+        text = (finished / file).read_text()
+        assert str(workplace) not in text and str(ROOT) not in text and str(Path.home()) not in text
+
+
+def test_two_processes_give_the_result_of_one(finished: Path, workplace: Path):
+    launcher = ("--config_file", str(ROOT / "recipes/accelerate/multi_cpu.yaml"), "--num_processes", "2")
+    run = run_recipe(workplace, "--output_dir", "outputs/two", launcher=launcher)
+    assert run.returncode == 0, run.stdout + run.stderr
+    content = json.loads((workplace / "outputs/two/metrics.json").read_text())
+    assert "2 processes" in content["run"]["hardware"]
+    metrics = read_metrics(workplace / "outputs/two")
+    for name, value in read_metrics(finished).items():
+        # A coverage counts: a draw that moves by a rounding error can step over an observation.
+        assert metrics[name] == pytest.approx(value, abs=0.02 if "coverage" in name else 1e-3), name
+    weights = [gentwin.from_pretrained(folder).state_dict() for folder in (finished, workplace / "outputs/two")]
+    for name, tensor in weights[0].items():
+        assert tensor.numpy() == pytest.approx(weights[1][name].numpy(), rel=1e-3, abs=1e-4), name
+
+
+def test_killed_and_resumed_equals_uninterrupted(finished: Path, workplace: Path):
+    arguments = ("--output_dir", "outputs/killed")
+    process = subprocess.Popen(command(*arguments), **settings(workplace), stdout=subprocess.DEVNULL)
+    folder = workplace / "outputs/killed"
+    while not any(is_complete(checkpoint) for checkpoint in list_checkpoints(folder)):
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    last = [checkpoint for checkpoint in list_checkpoints(folder) if is_complete(checkpoint)][-1]
+    step = int(last.name.partition("-")[2])
+    assert step < 12 and not (folder / "metrics.json").exists()
+    # What a crash in the middle of saving leaves behind.
+    torn = shutil.copytree(last, folder / "checkpoint-99")
+    (torn / "optimizer.pt").write_bytes((torn / "optimizer.pt").read_bytes()[:100])
+    run = run_recipe(workplace, *arguments, "--resume_from_checkpoint", "true")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "resuming from outputs/killed/checkpoint-" in run.stdout
+    assert read_metrics(folder) == read_metrics(finished)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data_path", "damaged.parquet"), "damaged.parquet"),
+        (("--data_path", "missing.parquet"), "missing.parquet"),
+        (("--horizons", "30"), "`horizons` must be at most the longest test episode"),
+        (("--global_batch_size", "400"), "`global_batch_size`"),
+        (("--model_type", "gentwin_slice_lst"), "did you mean `gentwin_slice_lstm`"),
+        (("--model_config.hiden_size", "3"), "did you mean `hidden_size`"),
+        (("--plot_fields", "speed"), "`plot_fields`"),
+        (("--validation_size", "9"), "`validation_size` and `test_size`"),
+        (("--sibling_runs", "nowhere"), "`sibling_runs`"),
+        (("--unknown", "1"), "`--unknown` is not an argument"),
+    ],
+)
+def test_bad_input_is_refused_before_training(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe, arguments: tuple[str, ...], message: str
+):
+    monkeypatch.chdir(workplace)
+    (workplace / "damaged.parquet").write_bytes((workplace / "record.parquet").read_bytes()[:-100])
+    with pytest.raises(SystemExit, match=message):
+        recipe.main(["--config", "tiny.yaml", "--output_dir", "outputs/refused", *arguments])
+    assert not list(workplace.glob("outputs/refused/*"))
+
+
+def test_one_seed_gives_one_result_and_the_card_the_spread(
+    finished: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe
+):
+    monkeypatch.chdir(workplace)
+    recipe.main(["--config", "tiny.yaml", "--output_dir", "outputs/again", "--sibling_runs", "outputs/tiny"])
+    assert read_metrics(workplace / "outputs/again") == read_metrics(finished)
+    assert "mean ± deviation of 2 seeds" in (workplace / "outputs/again/README.md").read_text()
