@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := gentwin tests recipes
 
-.PHONY: setup train test style quality docs
+.PHONY: setup train test checkpoints style quality docs
 
 setup: $(STAMP)  ## Make .venv with the package, its tests and its docs
 
@@ -13,9 +13,23 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[test,docs]"
 	touch $@
 
+LAUNCH := $(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no
+
 train: $(STAMP)  ## Train, evaluate and save a twin of the sliced network on the recorded data set
-	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
-		recipes/train_twin.py $(ARGS)
+	$(LAUNCH) recipes/train_twin.py $(ARGS)
+
+# Seeds 1 and 2 give the spread in the cards; seed 0 is shipped.
+checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into the package
+	for recipe in slice_lstm slice_lstm_zhang2024; do \
+		for seed in 1 2; do \
+			$(LAUNCH) recipes/train_twin.py --config recipes/$$recipe.yaml --seed $$seed \
+				--output_dir outputs/$${recipe}_seed$$seed || exit 1; \
+		done; \
+		$(LAUNCH) recipes/train_twin.py --config recipes/$$recipe.yaml \
+			--sibling_runs outputs/$${recipe}_seed1 outputs/$${recipe}_seed2 || exit 1; \
+	done
+	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm slice-lstm-dynamic
+	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm_zhang2024 slice-lstm-zhang2024
 
 # One thread per worker: two workers on two cores.
 test: $(STAMP)  ## Run all tests

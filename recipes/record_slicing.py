@@ -2,7 +2,7 @@
 
 The two data sets in `data/` were recorded with:
 
-    python recipes/record_slicing.py --preset dynamic --num-episodes 140 --episode-steps 300 --seed 0 \\
+    python recipes/record_slicing.py --preset dynamic --num-episodes 240 --episode-steps 300 --seed 0 \\
         --output data/slicing_dynamic/transitions.parquet
     python recipes/record_slicing.py --preset zhang2024 --num-episodes 56 --episode-steps 120 --seed 0 \\
         --output data/slicing_zhang2024/transitions.parquet
@@ -39,7 +39,7 @@ def record(output: Path, preset: str, num_episodes: int, episode_steps: int, see
 def main(
     output: Annotated[Path, typer.Option(help="Parquet file to write.")],
     preset: Annotated[str, typer.Option(help="hua2019, zhang2024 or dynamic.")] = "dynamic",
-    num_episodes: Annotated[int, typer.Option(min=1, help="Episodes, each a copy of the network.")] = 140,
+    num_episodes: Annotated[int, typer.Option(min=1, help="Episodes, each a copy of the network.")] = 240,
     episode_steps: Annotated[int, typer.Option(min=2, help="Decisions per episode.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="Of network and behaviour.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,

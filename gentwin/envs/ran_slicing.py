@@ -14,7 +14,7 @@ MAX_KEY = np.iinfo(np.uint64).max
 
 
 class RanSlicingVectorEnv(SlicingVectorEnv):
-    """Batched form of [`RanSlicingEnv`][gentwin.envs.RanSlicingEnv]: `gymnasium.make_vec("gentwin/RanSlicing-v0")`.
+    """Batched form of [`RanSlicingEnv`][gentwin.envs.ran_slicing.RanSlicingEnv]: `gymnasium.make_vec("gentwin/RanSlicing-v0")`.
 
     Copies are independent; copy `i` after `reset(seed=s)` is what the scalar environment is after `reset(seed=s + i)`.
     They share the machine's cores. Autoreset is Gymnasium's next-step mode; all episodes have equal length, so all

@@ -27,6 +27,7 @@ class SlicingVectorEnv(VectorEnv):
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (Gymnasium's form)
+    length_argument = "episode_steps"  # what a subclass calls the length of its episodes
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class SlicingVectorEnv(VectorEnv):
         if reward not in REWARDS:
             raise ValueError(f"`reward` must be one of {REWARDS}, got {reward!r}.")
         if episode_steps is not None and episode_steps < 1:
-            raise ValueError(f"`episode_steps` must be at least 1 or None, got {episode_steps}.")
+            raise ValueError(f"`{self.length_argument}` must be at least 1 or None, got {episode_steps}.")
         weights = (1.0,) * parameters.num_slices if utility_weights is None else tuple(utility_weights)
         if len(weights) != parameters.num_slices:
             raise ValueError(f"`utility_weights` must have {parameters.num_slices} entries, got {weights}.")

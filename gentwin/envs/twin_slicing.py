@@ -16,11 +16,13 @@ from gentwin.networks.slicing import slicing_parameters
 
 
 class TwinSlicingVectorEnv(SlicingVectorEnv):
-    """Batched form of [`TwinSlicingEnv`][gentwin.envs.TwinSlicingEnv]: `gymnasium.make_vec("gentwin/TwinSlicing-v0")`.
+    """Batched form of [`TwinSlicingEnv`][gentwin.envs.twin_slicing.TwinSlicingEnv]: `gymnasium.make_vec("gentwin/TwinSlicing-v0")`.
 
     All copies are one batch on the device of the twin. Arguments are those of the scalar environment, with `num_envs`
     first.
     """
+
+    length_argument = "horizon"
 
     def __init__(
         self,
@@ -123,7 +125,7 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
 
 
 class TwinSlicingEnv(SlicingEnv):
-    """A learned twin in place of the network: the environment of [`RanSlicingEnv`][gentwin.envs.RanSlicingEnv].
+    """A learned twin in place of the network: the environment of [`RanSlicingEnv`][gentwin.envs.ran_slicing.RanSlicingEnv].
 
     ## Description
 

@@ -14,7 +14,8 @@ def fit_normal_scores(low: Tensor, high: Tensor, generator: torch.Generator | No
 
     A continuous value has one level and so one score. A value at an atom only bounds its score; drawing it uniformly
     in between would dilute its correlation with the others. So it is drawn given them, under the present estimate,
-    alternating with the estimate (stochastic expectation-maximisation).
+    alternating with the estimate (stochastic expectation-maximisation). Mean and variance of each score stay those of
+    the uniform draw, which do not depend on how normal the scores are jointly.
 
     Args:
         low: `(R, K)` lower ends of the levels in (0, 1).
@@ -31,6 +32,7 @@ def fit_normal_scores(low: Tensor, high: Tensor, generator: torch.Generator | No
     draw = torch.rand(low.shape, generator=generator, device=low.device, dtype=low.dtype)
     score = torch.special.ndtri(torch.lerp(low, high, draw))
     is_wide = high > low
+    location, scale = score.mean(dim=0), score.std(dim=0)
     columns = is_wide.any(dim=0).nonzero().squeeze(1).tolist()
     bounds = torch.special.ndtri(low), torch.special.ndtri(high)
     for _ in range(NUM_SWEEPS if columns else 0):
@@ -46,7 +48,8 @@ def fit_normal_scores(low: Tensor, high: Tensor, generator: torch.Generator | No
             level = torch.lerp(*ends, draw).clamp(1e-9, 1.0 - 1e-9)
             drawn = centre + deviation * torch.special.ndtri(level)
             score[rows, column] = drawn.maximum(bounds[0][rows, column]).minimum(bounds[1][rows, column])
-    return torch.linalg.cholesky(_covariance(score)), score.mean(dim=0)
+    factor = torch.linalg.cholesky(_covariance(score))
+    return factor * (scale / factor.square().sum(dim=1).sqrt()).unsqueeze(1), location
 
 
 def _covariance(score: Tensor) -> Tensor:

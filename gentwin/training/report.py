@@ -153,7 +153,7 @@ def score_table(evaluation: Evaluation, digits: int = 3) -> list[list[str]]:
     """
     steps = list(evaluation.levels)
     names = list(dict.fromkeys(row["forecaster"] for row in evaluation.rows))
-    table = [["target", *(f"{step} step{'s' * (step > 1)} ahead" for step in steps), "90 % covers %"]]
+    table = [["target", *(f"{step} step{'s' * (step > 1)} ahead" for step in steps), "90 % covers"]]
     for target, unit in {row["target"]: row["unit"] for row in evaluation.rows}.items():
         cells = [
             " / ".join(f"{_mean(evaluation, name, target, step, 'crps'):.{digits}g}" for name in names)

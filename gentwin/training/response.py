@@ -19,7 +19,7 @@ from gentwin.training.arguments import EvaluationArguments
 from gentwin.training.data import Splits, has_users
 from gentwin.training.plots import INK, chosen_fields, field_label, new_figure, save_figure, slice_colors
 
-SURFACE_DECISIONS, SURFACE_STEPS, SETTLING_STEPS, TWIN_COPIES = 20_000, 24, 6, 32
+SURFACE_STEPS, SETTLING_STEPS, TWIN_COPIES = 24, 6, 32
 CURVE_STARTS, CURVE_DRAWS, CURVE_POINTS = 64, 8, 12
 LEAST_RECORDS = 20
 
@@ -46,7 +46,7 @@ def has_surface(schema: TransitionSchema) -> bool:
     )
 
 
-def utility_surface(twin: DynamicsTwin, seed: int = 0) -> Surface:
+def utility_surface(twin: DynamicsTwin, seed: int = 0, num_decisions: int = 20_000) -> Surface:
     """Holds every allocation for some seconds in the network and in the twin, and averages the utility.
 
     All allocations meet the same users, and the twin starts where the network does.
@@ -54,6 +54,7 @@ def utility_surface(twin: DynamicsTwin, seed: int = 0) -> Surface:
     Args:
         twin: A trained twin of a preset of the slicing network.
         seed: Of both environments.
+        num_decisions: Decisions simulated in the network, over all allocations; at least two copies take each.
 
     Returns:
         Utilities with unit weights, the first steps left out.
@@ -61,7 +62,7 @@ def utility_surface(twin: DynamicsTwin, seed: int = 0) -> Surface:
     schema = twin.transition_schema
     arguments = {"preset": schema.name, "observation_fields": "all", "episode_steps": None}
     num_actions = int(gymnasium.make("gentwin/RanSlicing-v0", preset=schema.name).action_space.n)
-    copies = max(2, SURFACE_DECISIONS // (num_actions * SURFACE_STEPS))
+    copies = max(2, num_decisions // (num_actions * SURFACE_STEPS))
     network = gymnasium.make_vec("gentwin/RanSlicing-v0", num_envs=copies, **arguments)
     starts = network.reset(seed=seed)[0].reshape(copies, len(schema.slices), len(schema.state))
     imagined = gymnasium.make_vec(

@@ -15,13 +15,15 @@ from transformers import AutoModel, PrinterCallback, ProgressCallback, Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
 import gentwin.models  # noqa: F401 (registers the twins)
-from gentwin.datasets import Transitions
+from gentwin.datasets import Transitions, concatenate
 from gentwin.models.configuration_dynamics import DynamicsTwinConfig
 from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.schema import TransitionSchema, did_you_mean
 from gentwin.training.arguments import ArgumentsError, ModelArguments, TwinTrainingArguments
 from gentwin.training.checkpoints import mark_complete
 from gentwin.training.data import Splits
+
+CALIBRATION_LENGTHS = 4  # sequences for the joint noise are this many times as long as those of training
 
 
 def build_twin(arguments: ModelArguments, schema: TransitionSchema) -> DynamicsTwin:
@@ -74,8 +76,8 @@ class QuietProgress(ProgressCallback):
 class TwinTrainer(Trainer):
     """`Trainer` of twins of slice dynamics.
 
-    What it adds: normalisation is fitted on the training sequences before the first step, and the joint noise on the
-    validation sequences after the last; losses are means over real steps whatever the number of processes; a
+    What it adds: normalisation is fitted on the training sequences before the first step, and the joint noise on those
+    of training and validation after the last; losses are means over real steps whatever the number of processes; a
     checkpoint counts only once it is complete; nothing is pickled but the states of optimiser and random generators,
     which are read back as plain tensors.
 
@@ -95,7 +97,7 @@ class TwinTrainer(Trainer):
         sequence_length: int,
         sequence_stride: int,
     ) -> None:
-        self.train_record = splits.train
+        self.train_record, self.validation_record = splits.train, splits.validation
         self.fingerprint, self.sequence_length = splits.fingerprint, sequence_length
         super().__init__(
             model=model,
@@ -126,8 +128,17 @@ class TwinTrainer(Trainer):
         output = super().train(resume_from_checkpoint=resume, **kwargs)
         self.model.eval()
         generator = torch.Generator(self.model.device).manual_seed(self.args.seed)
-        self.model.fit_copula(**self._whole(self.eval_dataset), generator=generator)
+        self.model.fit_copula(**self._whole(self._calibration_sequences()), generator=generator)
         return output
+
+    def _calibration_sequences(self) -> Any:
+        """Returns long sequences of training and validation episodes together.
+
+        A shift of the noise by a hundredth of its deviation, which a few episodes cannot exclude, lets slow loads drift
+        over a hundred steps; so all episodes but those of the test count.
+        """
+        record = concatenate([self.train_record, self.validation_record])
+        return record.sequences(CALIBRATION_LENGTHS * self.sequence_length)
 
     def _record_tensors(self, record: Transitions) -> dict[str, torch.Tensor]:
         """Returns a record as one sequence; without overlaps every step counts once."""

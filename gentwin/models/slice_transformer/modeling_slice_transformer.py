@@ -95,13 +95,27 @@ class WindowedBlock(nn.Module):
         self.age_bias.copy_(-rate.unsqueeze(1) * age)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Maps tokens `(R, T, D)` to tokens of the same shape, each seeing itself and the past."""
-        step = torch.arange(tokens.shape[1], device=tokens.device)
-        age = step.unsqueeze(1) - step
+        """Maps tokens `(R, T, D)` to tokens of the same shape, each seeing the window that ends with it.
+
+        Queries are taken in blocks of `window` steps and see their own block and the one before, so time and memory
+        grow with `T`, not with its square.
+        """
+        steps = tokens.shape[1]
+        padding = -steps % self.window
+        projected = nn.functional.pad(self.projection(self.attention_norm(tokens)), (0, 0, 0, padding))
+        query, key, value = projected.unflatten(1, (-1, self.window)).chunk(3, dim=-1)
+        key, value = (torch.cat((nn.functional.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1], x), dim=2) for x in (key, value))
+        attended = self._attend(query, key, value, self._block_bias(query.shape[1]))
+        return self._finish(tokens, attended.flatten(1, 2)[:, :steps])
+
+    def _block_bias(self, num_blocks: int) -> Tensor:
+        """Returns the biases `(num_blocks, num_heads, window, 2 * window)` of keys by age, -inf where not seen."""
+        position = torch.arange(2 * self.window, device=self.age_bias.device)
+        age = position[self.window :].unsqueeze(1) - position
         is_seen = (age >= 0) & (age < self.window)
-        bias = torch.where(is_seen, self.age_bias[:, age.clamp(0, self.window - 1)], -torch.inf)
-        query, key, value = self.projection(self.attention_norm(tokens)).chunk(3, dim=-1)
-        return self._finish(tokens, self._attend(query, key, value, bias))
+        is_first = torch.arange(num_blocks, device=position.device) == 0
+        is_seen = is_seen & ~(is_first[:, None, None, None] & (position < self.window))
+        return torch.where(is_seen, self.age_bias[:, age.clamp(0, self.window - 1)], -torch.inf)
 
     def step(
         self, token: Tensor, memory: tuple[Tensor, Tensor], is_held: Tensor
@@ -122,9 +136,9 @@ class WindowedBlock(nn.Module):
         return self._finish(token, self._attend(query, keys, values, bias).squeeze(1)), (keys, values)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-        query, key, value = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (query, key, value))
+        query, key, value = (x.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2) for x in (query, key, value))
         attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return attended.transpose(1, 2).flatten(-2)
+        return attended.transpose(-3, -2).flatten(-2)
 
     def _finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
         tokens = tokens + self.output(attended)

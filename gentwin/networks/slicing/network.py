@@ -38,7 +38,7 @@ def slicing_schema(parameters: SlicingParameters) -> TransitionSchema:
     most_bits = p.num_users * p.queue_packets * largest
     longest_ms = max(p.step_ms, *(entry.latency_sla_ms for entry in p.slices)) + p.step_ms
     state = [
-        Field("arrived", "packets", 0, most_packets, "log1p", (0,), description="packets arrived in the last window")
+        Field("arrived", "packets", 0, most_packets, "linear", (0,), description="packets arrived in the last window")
     ]
     if p.carry_over:
         state += [
@@ -49,9 +49,8 @@ def slicing_schema(parameters: SlicingParameters) -> TransitionSchema:
             Field("channel_db", "dB", -100, 150, description="mean SNR of the connected users"),
         ]
     delay = {"unit": "ms", "low": 0, "high": max(longest_ms, st.DELAY_BINS * p.slot_ms), "scale": "log1p"}
-    efficiency = (
-        p.rate_factor * min(p.max_spectral_efficiency, 60.0) if p.spectral_efficiency == "allocated" else most_bits
-    )
+    # Delivered bits count when a packet is complete, so a window can be credited with those of the one before.
+    efficiency = p.rate_factor * min(p.max_spectral_efficiency, 60.0) * (1 if p.spectral_efficiency == "allocated" else 2)
     return TransitionSchema(
         name=p.preset,
         slices=tuple(entry.name for entry in p.slices),
