@@ -12,7 +12,7 @@ from transformers.utils import ModelOutput
 from gentwin.models.configuration_dynamics import DynamicsTwinConfig
 from gentwin.models.field_scaling import FieldEncoder
 from gentwin.models.modeling_twin import TwinModel
-from gentwin.models.noise_copula import fit_normal_scores
+from gentwin.models.noise_copula import fit_normal_scores, fit_score_memory
 from gentwin.models.target_distribution import (
     TargetDistribution,
     TargetParameters,
@@ -47,7 +47,7 @@ class DynamicsTwin(TwinModel):
     """Base class of twins that predict the next state and the outcome of every slice.
 
     Letters in shapes: `B` copies or sequences, `T` steps, `N` slices; `S`, `A`, `C` and `O` state, action, context and
-    target fields; `M` members. A subclass encodes features: it implements `initial_state`, `encode_sequence` and
+    target fields; `M` members. A subclass encodes features: it implements `initial_memory`, `encode_sequence` and
     `encode_step`, and calls `build_heads` at the end of its `__init__`, before `post_init`.
 
     Attributes:
@@ -68,6 +68,7 @@ class DynamicsTwin(TwinModel):
         size = self.num_slices * self.num_targets
         self.register_buffer("noise_mixing", torch.eye(size))
         self.register_buffer("noise_offset", torch.zeros(size))
+        self.register_buffer("noise_memory", torch.zeros(size))
         self.register_buffer("start_states", torch.zeros(NUM_START_STATES, self.num_slices, len(schema.state)))
 
     def build_heads(self, encoding_size: int) -> None:
@@ -92,16 +93,24 @@ class DynamicsTwin(TwinModel):
                 )
 
     @abstractmethod
-    def initial_state(self, num_copies: int) -> State:
-        """Returns the memory of `num_copies` twins that have seen nothing: tensors whose first axis is the copy."""
+    def initial_memory(self, num_copies: int) -> State:
+        """Returns the memory of `num_copies` encoders that have seen nothing: tensors whose first axis is the copy."""
 
     @abstractmethod
     def encode_sequence(self, features: Tensor) -> Tensor:
         """Maps features `(B, T, N, F)` to encodings `(B, T, N, D)`; step `t` sees steps up to `t` only."""
 
     @abstractmethod
-    def encode_step(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+    def encode_step(self, features: Tensor, memory: State) -> tuple[Tensor, State]:
         """Maps features `(B, N, F)` and a memory to encodings `(B, N, D)` and the next memory."""
+
+    def initial_state(self, num_copies: int) -> State:
+        """Returns the state of `num_copies` twins that have seen nothing.
+
+        It is the memory of the encoder and, last, the normal scores of the noise of the step before `(B, N * O)`.
+        """
+        scores = self.noise_offset.new_zeros(num_copies, self.num_slices * self.num_targets)
+        return (*self.initial_memory(num_copies), scores)
 
     def forward(
         self,
@@ -156,27 +165,29 @@ class DynamicsTwin(TwinModel):
         Args:
             observation: `(B, N, S)` in physical units.
             action: `(B, N, A)`.
-            state: Memory from `initial_state` or the previous step.
+            state: From `initial_state`, `observe` or the previous step.
             noise: `(B, N, O)` independent standard normals.
             context: `(B, N, C)`; needed if the schema has context fields.
             member: `(B,)` int64, the ensemble member of each copy. Without it the average distribution of all members
                 is used, which is slower.
 
         Returns:
-            Targets `(B, N, O)` in physical units, next state first, and the next memory.
+            Targets `(B, N, O)` in physical units, next state first, and the next state of the twin.
         """
         self.require_fitted()
         features = self.field_encoder(self._gather_inputs(observation, action, context))
-        encoding, state = self.encode_step(features, state)
-        level = self._mix(noise)
+        encoding, memory = self.encode_step(features, state[:-1])
+        scores = self._next_scores(noise, state[-1])
+        level = torch.special.ndtr(scores + self.noise_offset).unflatten(1, (self.num_slices, self.num_targets))
         if member is None:
-            return self._sample_average(encoding, features, level), state
-        return self._sample_members(encoding, features, level, member), state
+            return self._sample_average(encoding, features, level), (*memory, scores)
+        return self._sample_members(encoding, features, level, member), (*memory, scores)
 
     def observe(self, observation: Tensor, action: Tensor, state: State, context: Tensor | None = None) -> State:
-        """Returns the memory after a step of a known past, without drawing anything; arguments as in `step`."""
+        """Returns the state after a step of a known past, without drawing anything; arguments as in `step`."""
         self.require_fitted()
-        return self.encode_step(self.field_encoder(self._gather_inputs(observation, action, context)), state)[1]
+        features = self.field_encoder(self._gather_inputs(observation, action, context))
+        return (*self.encode_step(features, state[:-1])[1], torch.zeros_like(state[-1]))
 
     def sample_start(self, num_copies: int, generator: torch.Generator | None = None) -> Tensor:
         """Draws states `(num_copies, N, S)` in physical units from those kept of the training data."""
@@ -187,10 +198,13 @@ class DynamicsTwin(TwinModel):
     def predict(
         self, observation: Tensor, action: Tensor, state: State, context: Tensor | None = None
     ) -> TargetDistribution:
-        """Returns the distribution of what happens next, without drawing from it; arguments as in `step`."""
+        """Returns the distribution of what happens next, without drawing from it; arguments as in `step`.
+
+        It is the distribution after a known past: the noise of a step drawn before plays no part.
+        """
         self.require_fitted()
         features = self.field_encoder(self._gather_inputs(observation, action, context))
-        encoding, _ = self.encode_step(features, state)
+        encoding, _ = self.encode_step(features, state[:-1])
         return self._distribution(encoding, features)
 
     @torch.no_grad()
@@ -237,8 +251,9 @@ class DynamicsTwin(TwinModel):
 
         The level of every true value in its predicted distribution is mapped to a normal score. Were each distribution
         right, scores would be standard normal; their mean and covariance become those of the noise `step` uses. That
-        takes many episodes: what happens to be high for most of a few would become a drift of every roll-out. Other
-        arguments as in `forward`.
+        takes many episodes: what happens to be high for most of a few would become a drift of every roll-out. What an
+        encoder leaves of the correlation between the scores of successive steps becomes the memory of the noise, without
+        which noise that cancels out within two steps would add up. Other arguments as in `forward`.
 
         Args:
             generator: Source of the members drawn and of scores at atoms, on the device of the data.
@@ -255,6 +270,9 @@ class DynamicsTwin(TwinModel):
         mixing, offset = fit_normal_scores(low, high, generator)
         self.noise_mixing.copy_(mixing)
         self.noise_offset.copy_(offset)
+        real = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device) if mask is None else mask.bool()
+        sequence = torch.arange(len(states), device=states.device).unsqueeze(1).expand_as(real)[real]
+        self.noise_memory.copy_(fit_score_memory(low, high, sequence[1:] == sequence[:-1], generator))
 
     def _level_bounds(
         self, encoding: Tensor, features: Tensor, labels: Tensor, generator: torch.Generator | None
@@ -281,9 +299,11 @@ class DynamicsTwin(TwinModel):
         features = self.field_encoder(values)
         return self.encode_sequence(features).flatten(0, 1), features.flatten(0, 1)
 
-    def _mix(self, noise: Tensor) -> Tensor:
-        score = torch.addmm(self.noise_offset, noise.flatten(1), self.noise_mixing.T)
-        return torch.special.ndtr(score).unflatten(1, (self.num_slices, self.num_targets))
+    def _next_scores(self, noise: Tensor, scores: Tensor) -> Tensor:
+        """Returns the joint normal scores less their mean; `scores` are those of the step before, 0 if not drawn."""
+        memory = self.noise_memory
+        fresh = noise.flatten(1) @ self.noise_mixing.T
+        return memory * scores + torch.sqrt(1.0 - memory.square()) * fresh
 
     def _sample_average(self, encoding: Tensor, features: Tensor, level: Tensor) -> Tensor:
         parts = []

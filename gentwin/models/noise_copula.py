@@ -7,6 +7,7 @@ from torch import Tensor
 
 NUM_SWEEPS = 20
 RIDGE = 1e-4
+MAX_MEMORY = 0.6
 
 
 def fit_normal_scores(low: Tensor, high: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -50,6 +51,22 @@ def fit_normal_scores(low: Tensor, high: Tensor, generator: torch.Generator | No
             score[rows, column] = drawn.maximum(bounds[0][rows, column]).minimum(bounds[1][rows, column])
     factor = torch.linalg.cholesky(_covariance(score))
     return factor * (scale / factor.square().sum(dim=1).sqrt()).unsqueeze(1), location
+
+
+def fit_score_memory(low: Tensor, high: Tensor, follows: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Returns the correlation of each score with itself one step later, `(K,)`, between -0.6 and 0.6.
+
+    Args:
+        low: `(R, K)` lower ends of the levels in (0, 1), rows in the order of time within each sequence.
+        high: `(R, K)` upper ends.
+        follows: `(R - 1,)` bool, true where a row is the step after the one before.
+        generator: Source of the draws between the ends.
+    """
+    draw = torch.rand(low.shape, generator=generator, device=low.device, dtype=low.dtype)
+    score = torch.special.ndtri(torch.lerp(low, high, draw))
+    score = score - score.mean(dim=0)
+    products = (score[1:] * score[:-1])[follows].mean(dim=0) if bool(follows.any()) else torch.zeros_like(score[0])
+    return (products / score.square().mean(dim=0)).clamp(-MAX_MEMORY, MAX_MEMORY)
 
 
 def _covariance(score: Tensor) -> Tensor:

@@ -109,10 +109,10 @@ class DynamicsContract(TwinContract):
     def test_steps_encode_what_sequences_encode(self) -> None:
         model, data = self.make_model(), toy_sequences(3, steps=9, seed=4)
         features = model.field_encoder(torch.cat([data[name] for name in ("states", "actions", "contexts")], dim=-1))
-        state, encodings = model.initial_state(3), []
+        memory, encodings = model.initial_memory(3), []
         with torch.no_grad():
             for step in range(9):
-                encoding, state = model.encode_step(features[:, step], state)
+                encoding, memory = model.encode_step(features[:, step], memory)
                 encodings.append(encoding)
             torch.testing.assert_close(torch.stack(encodings, dim=1), model.encode_sequence(features))
 
@@ -269,3 +269,17 @@ class DynamicsContract(TwinContract):
     def test_missing_schema_is_refused(self) -> None:
         with pytest.raises(ValueError, match="`schema`"):
             self.model_class(self.model_class.config_class())
+
+    def test_noise_with_memory_keeps_its_spread(self) -> None:
+        model = self.make_model()
+        model.noise_memory.copy_(torch.linspace(-0.6, 0.6, len(model.noise_memory)))
+        generator, scores, drawn = torch.Generator().manual_seed(0), model.initial_state(20000)[-1], []
+        for _ in range(12):
+            noise = torch.randn(20000, model.num_slices, model.num_targets, generator=generator)
+            scores = model._next_scores(noise, scores)
+            drawn.append(scores)
+        last = torch.stack(drawn[-2:])
+        spread = model.noise_mixing.square().sum(dim=1).sqrt()
+        torch.testing.assert_close(last[1].std(dim=0), spread, rtol=0.05, atol=0.02)
+        memory = (last[0] * last[1]).mean(dim=0) / spread.square()
+        torch.testing.assert_close(memory, model.noise_memory, rtol=0.05, atol=0.03)

@@ -28,7 +28,7 @@ class SliceLstmTwinModel(DynamicsTwin):
         self.build_heads(config.embedding_size + config.hidden_size)
         self.post_init()
 
-    def initial_state(self, num_copies: int) -> State:
+    def initial_memory(self, num_copies: int) -> State:
         """Returns zero LSTM vectors, two tensors `(num_copies, N, hidden_size)`."""
         shape = (num_copies, self.num_slices, self.config.hidden_size)
         return torch.zeros(shape, device=self.device), torch.zeros(shape, device=self.device)
@@ -40,9 +40,9 @@ class SliceLstmTwinModel(DynamicsTwin):
         hidden = hidden.unflatten(0, (batch, slices)).transpose(1, 2)
         return torch.cat((embedded, hidden), dim=-1)
 
-    def encode_step(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+    def encode_step(self, features: Tensor, memory: State) -> tuple[Tensor, State]:
         embedded = nn.functional.silu(self.embedding(features))
-        hidden, cell = (part.flatten(0, 1) for part in state)
+        hidden, cell = (part.flatten(0, 1) for part in memory)
         # One matrix per gate, so that each gate is contiguous.
         size = (4, self.config.hidden_size, -1)
         gates = embedded.flatten(0, 1) @ self.lstm.weight_ih_l0.view(size).mT

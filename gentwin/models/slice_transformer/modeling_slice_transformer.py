@@ -31,7 +31,7 @@ class SliceTransformerTwinModel(DynamicsTwin):
         self.build_heads(config.embedding_size + config.hidden_size)
         self.post_init()
 
-    def initial_state(self, num_copies: int) -> State:
+    def initial_memory(self, num_copies: int) -> State:
         """Returns empty windows: keys and values of zeros and a count of 0."""
         config = self.config
         shape = (num_copies, config.num_hidden_layers, self.num_slices, config.window, config.hidden_size)
@@ -45,8 +45,8 @@ class SliceTransformerTwinModel(DynamicsTwin):
             hidden = block(hidden)
         return self._encoding(features, self.norm(hidden).unflatten(0, (batch, slices)).transpose(1, 2))
 
-    def encode_step(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        keys, values, count = state
+    def encode_step(self, features: Tensor, memory: State) -> tuple[Tensor, State]:
+        keys, values, count = memory
         count = (count + 1).clamp(max=self.config.window)
         slots = torch.arange(self.config.window, device=count.device)
         is_held = (slots >= self.config.window - count.unsqueeze(1)).repeat_interleave(self.num_slices, dim=0)
