@@ -5,7 +5,8 @@
     python recipes/benchmark.py --help
 
 Each line has the keys `name`, `figure`, `goal`, `met`, `baseline` (measured in the same run), `ratio`, `seconds` and
-`command`. The quick version (default) takes minutes; the full one is what the tables in `docs/concepts/figures.md` hold.
+`command`. The quick version (default) takes minutes; the full one is what the tables in `docs/concepts/figures.md`
+hold.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def add_command(name: str, description: str) -> None:
             "baseline": result.baseline,
             "ratio": result.ratio,
             "seconds": time.perf_counter() - started,
-            "command": f"python recipes/benchmark.py {name}{' --full' if full else ''}{f' --seed {seed}' if seed else ''}",
+            "command": " ".join(["python", "recipes/benchmark.py", *sys.argv[1:]]),
         }
         print(json.dumps(rounded(record)))
 

@@ -21,10 +21,16 @@ from gentwin.envs.recorder import TransitionRecorder
 from gentwin.networks.slicing.policies import exploring_behaviour
 
 
-def record(output: Path, preset: str, num_episodes: int, episode_steps: int, seed: int, overwrite: bool = False) -> None:
+def record(
+    output: Path, preset: str, num_episodes: int, episode_steps: int, seed: int, overwrite: bool = False
+) -> None:
     """Records `num_episodes` copies of the network, each for one episode under its part of the exploring behaviour."""
     env = gymnasium.make_vec(
-        "gentwin/RanSlicing-v0", num_envs=num_episodes, preset=preset, observation_fields="all", episode_steps=episode_steps
+        "gentwin/RanSlicing-v0",
+        num_envs=num_episodes,
+        preset=preset,
+        observation_fields="all",
+        episode_steps=episode_steps,
     )
     network = env.unwrapped
     behaviour = exploring_behaviour(network.parameters, np.random.default_rng(seed))

@@ -23,14 +23,18 @@ def main(
     """Copy the checkpoint, card, metrics and plots of RUN to gentwin/NAME; not the state of its training."""
     missing = [file for file in FILES if not (run / file).exists()]
     if missing:
-        raise typer.BadParameter(f"`run` must be a finished run, got {run} without {', '.join(missing)}; train it first.")
+        raise typer.BadParameter(
+            f"`run` must be a finished run, got {run} without {', '.join(missing)}; train it first."
+        )
     destination = CHECKPOINTS / name
     shutil.rmtree(destination, ignore_errors=True)
     shutil.copytree(run / "plots", destination / "plots")
     for file in FILES:
         shutil.copyfile(run / file, destination / file)
     card = destination / "README.md"
-    text = card.read_text(encoding="utf-8").replace(f'from_pretrained("{run.as_posix()}")', f'from_pretrained("gentwin/{name}")')
+    text = card.read_text(encoding="utf-8").replace(
+        f'from_pretrained("{run.as_posix()}")', f'from_pretrained("gentwin/{name}")'
+    )
     card.write_text(re.sub(r"^# .*$", f"# gentwin/{name}", text, count=1, flags=re.MULTILINE), encoding="utf-8")
 
 

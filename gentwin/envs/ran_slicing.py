@@ -14,7 +14,8 @@ MAX_KEY = np.iinfo(np.uint64).max
 
 
 class RanSlicingVectorEnv(SlicingVectorEnv):
-    """Batched form of [`RanSlicingEnv`][gentwin.envs.ran_slicing.RanSlicingEnv]: `gymnasium.make_vec("gentwin/RanSlicing-v0")`.
+    """Batched form of [`RanSlicingEnv`][gentwin.envs.ran_slicing.RanSlicingEnv]:
+    `gymnasium.make_vec("gentwin/RanSlicing-v0")`.
 
     Copies are independent; copy `i` after `reset(seed=s)` is what the scalar environment is after `reset(seed=s + i)`.
     They share the machine's cores. Autoreset is Gymnasium's next-step mode; all episodes have equal length, so all
@@ -87,9 +88,9 @@ class RanSlicingEnv(SlicingEnv):
 
     | preset | slices | band, grid | actions | window | what it is |
     |---|---|---|---|---|---|
-    | `hua2019` | volte, video, urllc | 10 MHz, 1 MHz | 36 | 1 s | the published environment, every quirk included; a bandit |
+    | `hua2019` | volte, video, urllc | 10 MHz, 1 MHz | 36 | 1 s | as published, quirks included; a bandit |
     | `zhang2024` | volte, video, urllc | 20 MHz, 1 MHz | 171 | 0.2 s | Zhang et al., table I; a bandit |
-    | `dynamic` | gaming, conferencing, streaming | 18.36 MHz, 1.08 MHz | 120 | 0.1 s | queues, channels, users live on |
+    | `dynamic` | gaming, conferencing, streaming | 18.36 MHz, 1.08 MHz | 120 | 0.1 s | queues and users live on |
 
     In the first two presets queues are emptied after every window, so one decision does not influence the next.
 

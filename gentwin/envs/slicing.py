@@ -123,9 +123,13 @@ class SlicingVectorEnv(VectorEnv):
     def _checked(self, actions: np.ndarray) -> np.ndarray:
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
-            raise ValueError(f"`actions` must be {self.num_envs} integers, got {actions.dtype} of shape {actions.shape}.")
+            raise ValueError(
+                f"`actions` must be {self.num_envs} integers, got {actions.dtype} of shape {actions.shape}."
+            )
         if actions.min() < 0 or actions.max() >= len(self.allocations):
-            raise ValueError(f"`actions` must be in 0 … {len(self.allocations) - 1}, got {actions.min()} … {actions.max()}.")
+            raise ValueError(
+                f"`actions` must be in 0 … {len(self.allocations) - 1}, got {actions.min()} … {actions.max()}."
+            )
         return actions
 
     def _observation_space(self) -> spaces.Box:
@@ -212,7 +216,9 @@ def _observed(fields: tuple[str, ...] | str, known: list[str]) -> tuple[str, ...
         raise ValueError(f"`observation_fields` must be 'all' or names from {known}, got {fields!r}.")
     for name in fields:
         if name not in known:
-            raise ValueError(f"`{name}` is not a state field of this network{did_you_mean(name, known)}; known: {known}.")
+            raise ValueError(
+                f"`{name}` is not a state field of this network{did_you_mean(name, known)}; known: {known}."
+            )
     return tuple(fields)
 
 

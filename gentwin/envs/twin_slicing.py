@@ -16,7 +16,8 @@ from gentwin.networks.slicing import slicing_parameters
 
 
 class TwinSlicingVectorEnv(SlicingVectorEnv):
-    """Batched form of [`TwinSlicingEnv`][gentwin.envs.twin_slicing.TwinSlicingEnv]: `gymnasium.make_vec("gentwin/TwinSlicing-v0")`.
+    """Batched form of [`TwinSlicingEnv`][gentwin.envs.twin_slicing.TwinSlicingEnv]:
+    `gymnasium.make_vec("gentwin/TwinSlicing-v0")`.
 
     All copies are one batch on the device of the twin. Arguments are those of the scalar environment, with `num_envs`
     first.
@@ -68,7 +69,9 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
         if not isinstance(start_states, dict):
             starts = np.asarray(start_states, np.float32)
             if starts.ndim != 3 or starts.shape[1:] != shape or len(starts) == 0:
-                raise ValueError(f"`start_states` must have shape (num_starts, {shape[0]}, {shape[1]}), got {starts.shape}.")
+                raise ValueError(
+                    f"`start_states` must have shape (num_starts, {shape[0]}, {shape[1]}), got {starts.shape}."
+                )
             check_finite("start_states", starts)
             return torch.from_numpy(starts), None
         if sorted(start_states) != ["actions", "states"]:
@@ -125,7 +128,8 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
 
 
 class TwinSlicingEnv(SlicingEnv):
-    """A learned twin in place of the network: the environment of [`RanSlicingEnv`][gentwin.envs.ran_slicing.RanSlicingEnv].
+    """A learned twin in place of the network: the environment of
+    [`RanSlicingEnv`][gentwin.envs.ran_slicing.RanSlicingEnv].
 
     ## Description
 

@@ -252,8 +252,8 @@ class DynamicsTwin(TwinModel):
         The level of every true value in its predicted distribution is mapped to a normal score. Were each distribution
         right, scores would be standard normal; their mean and covariance become those of the noise `step` uses. That
         takes many episodes: what happens to be high for most of a few would become a drift of every roll-out. What an
-        encoder leaves of the correlation between the scores of successive steps becomes the memory of the noise, without
-        which noise that cancels out within two steps would add up. Other arguments as in `forward`.
+        encoder leaves of the correlation between the scores of successive steps becomes the memory of the noise;
+        without it, noise that cancels out within two steps would add up. Other arguments as in `forward`.
 
         Args:
             generator: Source of the members drawn and of scores at atoms, on the device of the data.

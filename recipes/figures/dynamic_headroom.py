@@ -40,7 +40,9 @@ def roll_out(policy: Policy, keys: np.ndarray, steps: int) -> dict[str, np.ndarr
     return {name: np.array(values) for name, values in record.items()}
 
 
-def held_utility(network: SlicingNetwork, copies: np.ndarray, allocation_hz: np.ndarray, keys: np.ndarray) -> np.ndarray:
+def held_utility(
+    network: SlicingNetwork, copies: np.ndarray, allocation_hz: np.ndarray, keys: np.ndarray
+) -> np.ndarray:
     """Returns the mean utility of holding an allocation for `HORIZON` windows from the state of `copies`."""
     future = network.fork(copies, keys)
     total = np.zeros(len(copies))
@@ -91,15 +93,17 @@ def best_static_action(keys: np.ndarray, steps: int) -> int:
 
 
 def history_effect(keys: np.ndarray) -> float:
-    """Returns the largest relative change of the mean utility of an equal split after five windows of another action."""
+    """Returns the largest relative change of the utility of an equal split after five windows of another action."""
     equal = equal_split(PARAMETERS).action
     means = []
     for allocation in (None, *np.eye(PARAMETERS.num_slices)):
         network = SlicingNetwork(PARAMETERS, len(keys))
         network.reset(keys)
         unit = PARAMETERS.resolution_hz
-        before = network.allocations[equal] if allocation is None else unit + allocation * (
-            PARAMETERS.bandwidth_hz - PARAMETERS.num_slices * unit
+        before = (
+            network.allocations[equal]
+            if allocation is None
+            else unit + allocation * (PARAMETERS.bandwidth_hz - PARAMETERS.num_slices * unit)
         )
         for _ in range(5):
             network.step(np.tile(before, (len(keys), 1)))
@@ -119,7 +123,10 @@ def action_share(record: dict[str, np.ndarray]) -> float:
 
 
 def lag_one(arrived: np.ndarray) -> list[float]:
-    """Returns the lag-1 autocorrelation of the load of every slice, pooled over copies; input `(steps, copies, slices)`."""
+    """Returns the lag-1 autocorrelation of the load of every slice, pooled over copies.
+
+    Input `(steps, copies, slices)`.
+    """
     centred = arrived - arrived.mean(axis=(0, 1))
     return ((centred[1:] * centred[:-1]).mean(axis=(0, 1)) / (centred**2).mean(axis=(0, 1))).tolist()
 
@@ -197,4 +204,6 @@ def measure(full: bool, seed: int) -> Result:
         "autocorrelation >= 0.5; daily cycle visible (>= 1.5); own action explains <= 60 %; abandonment never best; "
         "utilisation 70-95 %"
     )
-    return Result(figure, goal, met, {"gain_over_equal_best_static": static - equal}, (aware - equal) / (static - equal))
+    return Result(
+        figure, goal, met, {"gain_over_equal_best_static": static - equal}, (aware - equal) / (static - equal)
+    )

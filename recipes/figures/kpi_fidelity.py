@@ -39,7 +39,13 @@ def log_path() -> Path:
 def train(seed: int) -> tuple[DynamicsTwin, Transitions, Transitions]:
     """Trains the recipe's twin with `seed`; returns it with the training and the test episodes."""
     with tempfile.TemporaryDirectory() as folder:
-        options = {"data_path": log_path(), "output_dir": folder, "seed": seed, "split_seed": seed, "disable_tqdm": True}
+        options = {
+            "data_path": log_path(),
+            "output_dir": folder,
+            "seed": seed,
+            "split_seed": seed,
+            "disable_tqdm": True,
+        }
         argv = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         data, model, _, training = parse_arguments(argv, RECIPE)
         torch.set_num_threads(training.torch_threads)
@@ -55,7 +61,9 @@ def quantiles(twin: DynamicsTwin, record: Transitions) -> np.ndarray:
     """Returns the predicted quantiles at `LEVELS` of every step from the true history, `(100, num_steps, N, O)`."""
     result = np.empty((len(LEVELS), *record.targets.shape), np.float32)
     pieces = [
-        (start, min(start + MEMORY_STEPS, stop)) for first, stop in record.runs for start in range(first, stop, MEMORY_STEPS)
+        (start, min(start + MEMORY_STEPS, stop))
+        for first, stop in record.runs
+        for start in range(first, stop, MEMORY_STEPS)
     ]
     pieces.sort(key=lambda piece: piece[0] - piece[1])
     memory = twin.initial_state(len(pieces))
@@ -98,7 +106,11 @@ def changed_rows(record: Transitions) -> np.ndarray:
 
 def changed_errors(median: np.ndarray, record: Transitions) -> dict[str, float]:
     """Returns the MAE on eMBB rows whose PRB changed; `median` `(num_steps, N, O)`."""
-    names, embb, rows = [field.name for field in record.schema.targets], record.schema.slices.index("embb"), changed_rows(record)
+    names, embb, rows = (
+        [field.name for field in record.schema.targets],
+        record.schema.slices.index("embb"),
+        changed_rows(record),
+    )
     table = {}
     for name in SCORED[:3]:
         ours, seen = (on_scale(values[rows, embb, names.index(name)], name) for values in (median, record.targets))
@@ -108,10 +120,16 @@ def changed_errors(median: np.ndarray, record: Transitions) -> dict[str, float]:
 
 def grant_curve(mean: np.ndarray, record: Transitions) -> dict[str, list[float]]:
     """Returns predicted and recorded mean eMBB grant ratio by PRB."""
-    index, embb = [field.name for field in record.schema.targets].index("grant_ratio"), record.schema.slices.index("embb")
+    index, embb = (
+        [field.name for field in record.schema.targets].index("grant_ratio"),
+        record.schema.slices.index("embb"),
+    )
     prb = record.action[:, embb, 0]
     groups = {str(value): prb == value for value in PRB_CURVE if (prb == value).any()}
-    return {key: [float(values[rows, embb, index].mean()) for values in (mean, record.targets)] for key, rows in groups.items()}
+    return {
+        key: [float(values[rows, embb, index].mean()) for values in (mean, record.targets)]
+        for key, rows in groups.items()
+    }
 
 
 def measure_once(seed: int) -> dict:

@@ -20,7 +20,9 @@ GATES = {
 }
 
 
-def mean_utilities(packets: str, weights: tuple, megahertz: tuple | None, placements: int, steps: int, seed: int) -> np.ndarray:
+def mean_utilities(
+    packets: str, weights: tuple, megahertz: tuple | None, placements: int, steps: int, seed: int
+) -> np.ndarray:
     """Returns the mean utility of every placement; without an allocation the whole grid is run in turn."""
     network = SlicingNetwork(slicing_parameters("hua2019", urllc_packets=packets), placements)
     network.reset(np.random.default_rng(seed).integers(2**64, size=placements, dtype=np.uint64))

@@ -29,7 +29,10 @@ def decisions_per_second(slots: int, allocation: np.ndarray | None, seconds: flo
 
 
 def vector_overhead_us(num_envs: int, steps: int, seed: int) -> float:
-    """Returns the Python time per `VectorEnv.step` in microseconds: a step of a one-slot window less the kernel alone."""
+    """Returns the Python time per `VectorEnv.step` in microseconds.
+
+    A step of a one-slot window less the kernel alone.
+    """
     env = gymnasium.make_vec(
         "gentwin/RanSlicing-v0", num_envs=num_envs, slots_per_step=1, episode_steps=None, num_threads=1
     )

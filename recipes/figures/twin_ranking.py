@@ -88,7 +88,10 @@ def mean_rewards(env: gymnasium.vector.VectorEnv, makers: dict[str, Callable[[],
 
 
 def measure(full: bool, seed: int) -> Result:
-    """Measures the figure over three seeds if `full`; the baseline is how half of the network's copies ranks the rest."""
+    """Measures the figure over three seeds if `full`.
+
+    The baseline is how half of the network's copies ranks the rest.
+    """
     makers = policies(seed)
     record = read_transitions(DATA)
     network = gymnasium.make_vec(

@@ -41,6 +41,4 @@ def measure(full: bool, seed: int) -> Result:
         ours, baseline = steps_per_second(twin, seconds, seed), steps_per_second(network, seconds, seed)
     finally:
         torch.set_num_threads(threads)
-    return Result(
-        ours, ">= 200000 steps/s", ours >= 200_000, {"network_steps_per_s": baseline}, ours / baseline
-    )
+    return Result(ours, ">= 200000 steps/s", ours >= 200_000, {"network_steps_per_s": baseline}, ours / baseline)

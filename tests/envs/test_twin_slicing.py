@@ -58,7 +58,7 @@ def test_it_has_the_spaces_and_info_keys_of_the_network(twin):
     infos = []
     for env in (ours, network):
         env.reset(seed=0)
-        observation, reward, terminations, truncations, info = env.step(np.arange(5))
+        observation, reward, _, _, info = env.step(np.arange(5))
         assert env.observation_space.contains(observation)
         np.testing.assert_allclose(reward, info["utility"])
         infos.append({key: values.shape for key, values in info.items()})
@@ -132,10 +132,10 @@ def test_an_unfitted_twin_is_refused():
 
 def test_network_and_twin_leave_torch_and_numpy_randomness_alone(twin):
     torch.manual_seed(1)
-    np.random.seed(1)  # noqa: NPY002 (the global state is what is tested)
-    before = (torch.get_rng_state(), np.random.get_state()[1].copy())  # noqa: NPY002
+    np.random.seed(1)
+    before = (torch.get_rng_state(), np.random.get_state()[1].copy())
     for env in (make_vec(twin), gentwin.envs.RanSlicingVectorEnv(2, slots_per_step=10)):
         env.reset(seed=0)
         env.step(np.zeros(env.num_envs, int))
     assert torch.equal(before[0], torch.get_rng_state())
-    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])

@@ -50,7 +50,9 @@ def slicing_schema(parameters: SlicingParameters) -> TransitionSchema:
         ]
     delay = {"unit": "ms", "low": 0, "high": max(longest_ms, st.DELAY_BINS * p.slot_ms), "scale": "log1p"}
     # Delivered bits count when a packet is complete, so a window can be credited with those of the one before.
-    efficiency = p.rate_factor * min(p.max_spectral_efficiency, 60.0) * (1 if p.spectral_efficiency == "allocated" else 2)
+    efficiency = (
+        p.rate_factor * min(p.max_spectral_efficiency, 60.0) * (1 if p.spectral_efficiency == "allocated" else 2)
+    )
     return TransitionSchema(
         name=p.preset,
         slices=tuple(entry.name for entry in p.slices),
@@ -102,7 +104,8 @@ class SlicingNetwork:
     Attributes:
         allocations: `(num_actions, num_slices)` Hz.
         schema: Fields of a transition.
-        outputs: `(C, num_slices, 14)` raw outputs of the last window; use [`values`][gentwin.networks.slicing.SlicingNetwork.values].
+        outputs: `(C, num_slices, 14)` raw outputs of the last window; use
+            [`values`][gentwin.networks.slicing.SlicingNetwork.values].
     """
 
     def __init__(self, parameters: SlicingParameters, num_copies: int = 1, num_threads: int | None = None) -> None:
@@ -219,8 +222,8 @@ class SlicingNetwork:
             future.result()
 
     def values(self, name: str) -> np.ndarray:
-        """Returns an output of the last window by name, `(C, num_slices)` float64: a field of the schema, or `completed`
-        (packets), `used_rb` (mean RBs in use) or `connected` (users)."""
+        """Returns an output of the last window by name, `(C, num_slices)` float64: a field of the schema,
+        `completed` (packets), `used_rb` (mean RBs in use) or `connected` (users)."""
         return self.outputs[:, :, OUTPUT_COLUMNS[name]].copy()
 
     @property
@@ -251,7 +254,7 @@ class SlicingNetwork:
         return forked
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """Returns a copy of the whole state, to be given to [`restore`][gentwin.networks.slicing.SlicingNetwork.restore]."""
+        """Returns a copy of the state, for [`restore`][gentwin.networks.slicing.SlicingNetwork.restore]."""
         return {"state": self._state.copy(), "outputs": self.outputs.copy()}
 
     def restore(self, snapshot: dict[str, np.ndarray]) -> None:

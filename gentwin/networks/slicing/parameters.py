@@ -321,7 +321,8 @@ def _published_slices(urllc_packets: str, latency_ms: tuple[float, float, float]
     )  # fmt: skip
     video = SliceParameters(
         name="video", user_share=6 / 13, interarrival="lomax", interarrival_ms=6.0, interarrival_cap_ms=12.5,
-        packet_size="lomax", packet_bits=(800.0,), packet_cap_bits=2000.0, rate_sla_mbps=100.0, latency_sla_ms=latency_ms[1],
+        packet_size="lomax", packet_bits=(800.0,), packet_cap_bits=2000.0,
+        rate_sla_mbps=100.0, latency_sla_ms=latency_ms[1],
     )  # fmt: skip
     urllc = SliceParameters(
         name="urllc", user_share=1 / 13, interarrival="exponential", interarrival_ms=180.0,
@@ -362,7 +363,8 @@ def slicing_parameters(preset: str = "hua2019", *, urllc_packets: str = "small",
     """Returns the parameters of a preset, with changes.
 
     Args:
-        preset: `hua2019` (Hua et al. 2020 as their authors coded it), `zhang2024` (Table I of Zhang et al.) or `dynamic`
+        preset: `hua2019` (Hua et al. 2020 as their authors coded it), `zhang2024` (Table I of Zhang et al.) or
+            `dynamic`
             (queues, channels and users live on from decision to decision).
         urllc_packets: `small` (6.4 … 32 kB) or `large` (0.3 … 0.7 MB) URLLC packets of the two published presets.
         **changes: Any field of [`SlicingParameters`][gentwin.networks.slicing.SlicingParameters].

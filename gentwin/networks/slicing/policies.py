@@ -61,10 +61,10 @@ def equal_split(parameters: SlicingParameters) -> StaticPolicy:
 class ProportionalPolicy:
     """Divides the band in proportion to what the slices need, as NVS does with its per-slice rate shares.
 
-    The need of a slice is a moving average of its offered bits plus its queue, divided by the spectral efficiency of its
-    channel where the observation has one, times its weight. The idea of weighted shares over exponentially averaged rates
-    is that of Kokku et al., "NVS: a substrate for virtualizing wireless resources" (IEEE/ACM ToN 2012); measuring demand
-    instead of throughput is ours, since the action is set before the window.
+    The need of a slice is a moving average of its offered bits plus its queue, divided by the spectral efficiency of
+    its channel where the observation has one, times its weight. The idea of weighted shares over exponentially averaged
+    rates is that of Kokku et al., "NVS: a substrate for virtualizing wireless resources" (IEEE/ACM ToN 2012).
+    Measuring demand instead of throughput is ours, since the action is set before the window.
 
     Args:
         parameters: Of the network; gives packet sizes and the grid.
@@ -181,7 +181,8 @@ def best_static(
     Args:
         network: The network; all its copies are used and reset.
         keys: `(num_copies,)` uint64 keys: the placements to search for.
-        utility: Maps `(num_copies, num_slices)` SSR and `(num_copies,)` spectral efficiency to `(num_copies,)` utilities.
+        utility: Maps `(num_copies, num_slices)` SSR and `(num_copies,)` spectral efficiency to `(num_copies,)`
+            utilities.
         num_steps: Windows per action in the first round.
 
     Returns:
@@ -209,7 +210,8 @@ class PolicyMixture:
     """Gives every copy one of several policies, in turn: the behaviour that recorded data should cover.
 
     Args:
-        policies: The policies; copy `i` follows number `i % len(policies)`. Each sees the observations of its copies only.
+        policies: The policies; copy `i` follows number `i % len(policies)`. Each sees the observations of its copies
+            only.
     """
 
     def __init__(self, policies: list[Policy]) -> None:

@@ -240,7 +240,10 @@ def lomax_survival(ratio: np.ndarray) -> np.ndarray:
 
 
 def wait_survival(parameters: SliceParameters, slot_ms: float) -> np.ndarray:
-    """Returns the probabilities that the wait of a capped Lomax source exceeds 0, 1, … slots; zeros for other sources."""
+    """Returns the probabilities that the wait of a capped Lomax source exceeds 0, 1, … slots.
+
+    Zeros for other sources.
+    """
     slots = np.arange(MAX_WAITS)
     if parameters.interarrival != "lomax":
         return np.zeros(MAX_WAITS)
