@@ -46,6 +46,29 @@ def test_files_stay_readable(folder: str):
         assert length <= MAX_LINES, f"{file.relative_to(ROOT)} has {length} lines"
 
 
+def test_what_is_shipped_loads_and_steps():
+    import gymnasium
+
+    import gentwin
+
+    shipped = {"gentwin/slice-lstm-dynamic", "gentwin/slice-lstm-zhang2024"}
+    assert shipped <= set(hub.list_checkpoints())
+    for name in shipped:
+        env = gymnasium.make_vec("gentwin/TwinSlicing-v0", num_envs=3, twin=gentwin.from_pretrained(name))
+        observation, _ = env.reset(seed=0)
+        observation, reward, *_ = env.step(env.action_space.sample() * 0)
+        assert env.observation_space.contains(observation)
+        assert (reward > 0).all()
+
+
+def test_the_readme_points_at_what_exists():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
+    assert targets
+    assert not [target for target in targets if not (ROOT / target).exists()]
+    assert not re.search(r"\b(?:TIME|FIGURES)_[A-Z]+", text)
+
+
 def test_checkpoints_are_small_and_whole():
     assert sum(file.stat().st_size for file in hub.CHECKPOINTS.rglob("*") if file.is_file()) < MAX_CHECKPOINT_BYTES
     for name in hub.list_checkpoints():

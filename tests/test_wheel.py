@@ -27,8 +27,7 @@ import gymnasium
 env = gymnasium.make("gentwin/RanSlicing-v0", preset="hua2019")
 observation, info = env.reset(seed=0)
 light = light and "torch" not in sys.modules
-if checkpoints:
-    gentwin.from_pretrained(checkpoints[0]).require_fitted()
+gentwin.from_pretrained(checkpoints[0]).require_fitted()
 print(json.dumps({
     "file": gentwin.__file__,
     "version": gentwin.__version__,

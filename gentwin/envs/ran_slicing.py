@@ -106,9 +106,9 @@ class RanSlicingEnv(SlicingEnv):
 
     | field | unit | min | max | presets |
     |---|---|---|---|---|
-    | `arrived`: packets that arrived in the last window | packets | 0 | users x slots | all |
+    | `arrived`: packets that arrived in the last window | packets | 0 | users x slots (dynamic: x 32) | all |
     | `queued_bits`: bits waiting | bit | 0 | queue places x largest packet | dynamic |
-    | `head_of_line_ms`: age of the oldest waiting packet | ms | 0 | window + twice the SLA | dynamic |
+    | `head_of_line_ms`: age of the oldest waiting packet | ms | 0 | window + longest SLA, 400 | dynamic |
     | `channel_db`: mean SNR of the connected users | dB | -100 | 150 | dynamic |
 
     ## Rewards

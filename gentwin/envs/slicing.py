@@ -14,7 +14,7 @@ from gymnasium.vector.utils import batch_space
 
 from gentwin.envs.slicing_reward import RewardShaping, SlicingUtility, default_shaping
 from gentwin.networks.slicing import SlicingParameters, allocation_grid, slicing_schema
-from gentwin.schema import did_you_mean
+from gentwin.schema import did_you_mean, refuse_unknown_keys
 
 REWARDS = ("utility", "shaped")
 
@@ -28,6 +28,7 @@ class SlicingVectorEnv(VectorEnv):
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (Gymnasium's form)
     length_argument = "episode_steps"  # what a subclass calls the length of its episodes
+    reset_options: tuple[str, ...] = ()  # keys of `options` that `reset` understands
 
     def __init__(
         self,
@@ -90,6 +91,7 @@ class SlicingVectorEnv(VectorEnv):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Starts a new episode in every copy; see Gymnasium. Copy `i` of a network is what `seed + i` gives alone."""
         super().reset(seed=seed)
+        refuse_unknown_keys(options or {}, list(self.reset_options), "reset's `options` here")
         self._begin(seed, options or {})
         self._num_steps = 0
         self._was_reset = True

@@ -64,12 +64,12 @@ class RewardShaping:
         return np.where(utility < self.threshold(step), 0.0, np.where(utility < self.gamma_max, 1.0, above))
 
 
-# The papers print no constants; Hua et al.'s code raises the threshold by 1.5 within two thirds of 10,000 decisions.
-_THRESHOLDS = {"hua2019": (4.5, 6.5), "zhang2024": (4.5, 7.0), "dynamic": (2.0, 2.6)}
+# The papers print no constants; Hua et al.'s code raises the threshold within two thirds of 10,000 decisions.
+_THRESHOLDS = {"hua2019": (4.5, 6.5), "zhang2024": (4.5, 7.0), "dynamic": (2.2, 2.9)}
 
 
 def default_shaping(preset: str, weights: tuple[float, ...]) -> RewardShaping:
-    """Returns our thresholds for a preset: from about a random policy's utility to one few policies exceed.
+    """Returns our thresholds for a preset: from a little below a random policy's utility to well above a static one's.
 
     They hold for weights of 1 and are scaled by the mean weight; the final threshold is reached after 6,667 decisions.
     """

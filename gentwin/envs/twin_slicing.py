@@ -12,7 +12,7 @@ from gentwin.envs.slicing import SlicingEnv, SlicingVectorEnv, check_finite
 from gentwin.envs.slicing_reward import RewardShaping
 from gentwin.models import from_pretrained
 from gentwin.models.modeling_dynamics import DynamicsTwin
-from gentwin.networks.slicing import slicing_parameters
+from gentwin.networks.slicing import PRESETS, slicing_parameters
 
 
 class TwinSlicingVectorEnv(SlicingVectorEnv):
@@ -24,12 +24,13 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
     """
 
     length_argument = "horizon"
+    reset_options = ("start_states",)
 
     def __init__(
         self,
         num_envs: int = 1,
         *,
-        twin: str | os.PathLike | DynamicsTwin,
+        twin: str | os.PathLike | DynamicsTwin = "gentwin/slice-lstm-dynamic",
         horizon: int | None = 200,
         start_states: np.ndarray | dict[str, np.ndarray] | None = None,
         utility_weights: tuple[float, ...] | None = None,
@@ -45,6 +46,11 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
         model.require_fitted()
         self.twin = model.eval() if device is None else model.eval().to(device)
         schema = model.transition_schema
+        if schema.name not in PRESETS:
+            raise ValueError(
+                f"`twin` must be a twin of one of the slicing networks {PRESETS}, got one of {schema.name!r}; step "
+                "twins of other networks with `twin.step`."
+            )
         super().__init__(
             slicing_parameters(schema.name, **parameters),
             num_envs, utility_weights, reward, shaping, observation_fields, horizon,
@@ -57,10 +63,6 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
         self._starts, self._histories = self._checked_starts(start_states)
         self._generator = torch.Generator(self.twin.device)
         self._is_seeded = False
-
-    def set_start_states(self, start_states: np.ndarray | dict[str, np.ndarray] | None) -> None:
-        """Replaces the states episodes start from, from the next reset on; see the class."""
-        self._starts, self._histories = self._checked_starts(start_states)
 
     def _checked_starts(self, start_states: Any) -> tuple[torch.Tensor | None, dict[str, torch.Tensor] | None]:
         if start_states is None:
@@ -170,7 +172,8 @@ class TwinSlicingEnv(SlicingEnv):
         shaping: Thresholds of `shaped`.
         observation_fields: Names of the fields to observe, or `all`.
         device: Where the twin computes; where it is by default.
-        **parameters: Fields of the network's parameters that the twin was trained with, if not those of its preset.
+        **parameters: Fields of the network's parameters that the twin was trained with, if not those of its preset. They
+            set spaces, grid and weights; what happens is the twin's alone.
 
     ## Version history
 

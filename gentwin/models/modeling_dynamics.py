@@ -107,9 +107,10 @@ class DynamicsTwin(TwinModel):
     def initial_state(self, num_copies: int) -> State:
         """Returns the state of `num_copies` twins that have seen nothing.
 
-        It is the memory of the encoder and, last, the normal scores of the noise of the step before `(B, N * O)`.
+        It is the memory of the encoder and, last, the normal scores of the noise of the step before `(B, N * O)`, NaN
+        after a known past.
         """
-        scores = self.noise_offset.new_zeros(num_copies, self.num_slices * self.num_targets)
+        scores = self.noise_offset.new_full((num_copies, self.num_slices * self.num_targets), torch.nan)
         return (*self.initial_memory(num_copies), scores)
 
     def forward(
@@ -187,7 +188,7 @@ class DynamicsTwin(TwinModel):
         """Returns the state after a step of a known past, without drawing anything; arguments as in `step`."""
         self.require_fitted()
         features = self.field_encoder(self._gather_inputs(observation, action, context))
-        return (*self.encode_step(features, state[:-1])[1], torch.zeros_like(state[-1]))
+        return (*self.encode_step(features, state[:-1])[1], torch.full_like(state[-1], torch.nan))
 
     def sample_start(self, num_copies: int, generator: torch.Generator | None = None) -> Tensor:
         """Draws states `(num_copies, N, S)` in physical units from those kept of the training data."""
@@ -300,10 +301,10 @@ class DynamicsTwin(TwinModel):
         return self.encode_sequence(features).flatten(0, 1), features.flatten(0, 1)
 
     def _next_scores(self, noise: Tensor, scores: Tensor) -> Tensor:
-        """Returns the joint normal scores less their mean; `scores` are those of the step before, 0 if not drawn."""
+        """Returns the joint normal scores less their mean; `scores` are those of the step before, NaN if not drawn."""
         memory = self.noise_memory
         fresh = noise.flatten(1) @ self.noise_mixing.T
-        return memory * scores + torch.sqrt(1.0 - memory.square()) * fresh
+        return torch.where(scores.isnan(), fresh, memory * scores + torch.sqrt(1.0 - memory.square()) * fresh)
 
     def _sample_average(self, encoding: Tensor, features: Tensor, level: Tensor) -> Tensor:
         parts = []

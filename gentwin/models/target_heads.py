@@ -75,7 +75,7 @@ class TargetHeads(nn.Module):
         return self._split(output.unflatten(1, encoding.shape[:2]), features)
 
     def forward_sorted(self, encoding: Tensor, features: Tensor, counts: list[int]) -> TargetParameters:
-        """Returns the parameters `(R, ...)` of one member per row, rows being sorted by member; not differentiable.
+        """Returns the parameters `(R, ...)` of one member per row, rows being sorted by member.
 
         Args:
             encoding: `(R, N, D)`.
@@ -97,6 +97,8 @@ class TargetHeads(nn.Module):
 
 def _grouped_matmul(rows: Tensor, weight: Tensor, sizes: list[int]) -> Tensor:
     """Multiplies consecutive groups of `rows` `(R, D)` by the matrices of `weight` `(M, D, H)`."""
+    if torch.is_grad_enabled():
+        return torch.cat([group @ matrix for group, matrix in zip(rows.split(sizes), weight, strict=True)])
     result = rows.new_empty(rows.shape[0], weight.shape[-1])
     for group, out, matrix in zip(rows.split(sizes), result.split(sizes), weight, strict=True):
         torch.mm(group, matrix, out=out)

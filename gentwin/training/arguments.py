@@ -32,6 +32,11 @@ class ArgumentsError(ValueError):
     """Arguments that are unknown, malformed, out of range, or contradict each other or the data."""
 
 
+def num_cores() -> int:
+    """Returns the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def about(help_text: str) -> dict[str, str]:
     """Returns the metadata of a field that `--help` shows."""
     return {"help": help_text}
@@ -238,7 +243,7 @@ class TwinTrainingArguments(TrainingArguments):
             self.dataloader_pin_memory = False
         if self.torch_threads is None:
             local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-            self.torch_threads = max(1, len(os.sched_getaffinity(0)) // local_processes)
+            self.torch_threads = max(1, num_cores() // local_processes)
 
     @property
     def n_gpu(self) -> int:

@@ -27,7 +27,7 @@ class Splits:
 
     Args:
         train: For the weights and the normalisation.
-        validation: For the choice of checkpoint and the calibration.
+        validation: For the choice of checkpoint and, with training, the calibration.
         test: For nothing but the final evaluation.
         fingerprint: SHA-256 of the whole record.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ import yaml
 import gentwin.schema
 from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.schema import Field, TransitionSchema
-from gentwin.training.arguments import ArgumentsError, DataArguments
+from gentwin.training.arguments import ArgumentsError, DataArguments, num_cores
 from gentwin.training.data import Splits
 from gentwin.training.evaluation import Evaluation
 from gentwin.training.report import ARGUMENTS_NAME, METRICS_NAME, forecasters, portable_path, score_table
@@ -43,8 +42,7 @@ LIMITATIONS = (
 
 def describe_hardware(device: torch.device, num_processes: int) -> str:
     """Returns processor, cores and, if used, accelerator, in words."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    text = f"{_processor()}, {cores} cores"
+    text = f"{_processor()}, {num_cores()} cores"
     if device.type == "cuda":
         text += f", {torch.cuda.get_device_name(device)}"
     return text + (f", {num_processes} processes" if num_processes > 1 else "")
@@ -164,8 +162,8 @@ def _data(splits: Splits, data: DataArguments) -> str:
     rows = sum(part["steps"] for part in splits.describe().values()) * len(splits.schema.slices)
     return (
         f"`{portable_path(data.data_path)}`{layout}; {rows:,} rows, fingerprint (SHA-256) `{splits.fingerprint}`. "
-        f"Divided by whole episodes with seed {data.split_seed}: {parts}. Validation episodes chose the checkpoint and "
-        "calibrated it; test episodes were used for nothing but the results below."
+        f"Divided by whole episodes with seed {data.split_seed}: {parts}. Validation episodes chose the checkpoint; "
+        "with those of training they calibrated it. Test episodes were used for nothing but the results below."
     )
 
 

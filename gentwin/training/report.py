@@ -73,11 +73,11 @@ _DERIVED = (
 
 
 def _changed(given: Any, cls: type) -> dict[str, Any]:
-    reference = cls()
     values = {}
     for field in dataclasses.fields(cls):
         value = getattr(given, field.name)
-        if not field.init or field.name in _DERIVED or value == getattr(reference, field.name):
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if not field.init or field.name in _DERIVED or value == default:
             continue
         if field.name in ("data_path", "output_dir"):
             value = portable_path(value)

@@ -1,7 +1,7 @@
 """Accuracy of twins trained on real EXPLORA logs, on episodes they have not seen, beside two baselines.
 
-The logs are not part of gentwin (`docs/how-to/train-on-kpi-logs.md` says where they are). The table of transitions is
-looked for at the path in the environment variable `GENTWIN_EXPLORA`, then at `../shared/data/ran_kpi`.
+The logs are not part of gentwin (`docs/how-to/train-on-kpi-logs.md` says where they are). The environment variable
+`GENTWIN_EXPLORA` names the table of transitions; without it, it is `data/explora_transitions.parquet`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gentwin.training import TwinTrainer, build_twin, load_splits, parse_argumen
 from recipes.figures.result import Result
 
 RECIPE = Path(__file__).parent.parent / "slice_kpi.yaml"
-DEFAULT = Path("../shared/data/ran_kpi/explora_transitions_train.parquet")
+DEFAULT = Path(__file__).parents[2] / "data" / "explora_transitions.parquet"
 SCORED = ("buffer_mean_bytes", "throughput_mbps", "grant_ratio", "packets")
 PRB_CURVE = {6: 0.35, 12: 0.77, 18: 0.86, 24: 0.93, 36: 0.98}
 LEVELS = (np.arange(100) + 0.5) / 100

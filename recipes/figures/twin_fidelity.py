@@ -23,7 +23,7 @@ from recipes.figures.result import Result
 from recipes.record_slicing import record
 
 TWIN = "gentwin/slice-lstm-dynamic"
-DATA = Path("data/slicing_dynamic/transitions.parquet")
+DATA = Path(__file__).parents[2] / "data" / "slicing_dynamic" / "transitions.parquet"
 STEPS = (1, 10, 50)
 HELD_OUT_SEED = 10_000
 
@@ -32,7 +32,7 @@ def held_out_episodes(num_episodes: int, seed: int) -> Transitions:
     """Records episodes of the network that no twin was trained on."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "transitions.parquet"
-        record(path, "dynamic", num_episodes, 150, HELD_OUT_SEED + seed)
+        record(path, "dynamic", num_episodes, 150, HELD_OUT_SEED + 1000 * seed)
         return read_transitions(path)
 
 

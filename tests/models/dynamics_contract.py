@@ -280,6 +280,7 @@ class DynamicsContract(TwinContract):
             drawn.append(scores)
         last = torch.stack(drawn[-2:])
         spread = model.noise_mixing.square().sum(dim=1).sqrt()
-        torch.testing.assert_close(last[1].std(dim=0), spread, rtol=0.05, atol=0.02)
+        for step in (drawn[0], last[1]):
+            torch.testing.assert_close(step.std(dim=0), spread, rtol=0.05, atol=0.02)
         memory = (last[0] * last[1]).mean(dim=0) / spread.square()
         torch.testing.assert_close(memory, model.noise_memory, rtol=0.05, atol=0.03)

@@ -30,7 +30,7 @@ def read_layout(source: str | os.PathLike, layout: str) -> Transitions:
     """
     if layout not in LAYOUTS:
         known = ", ".join(LAYOUTS)
-        raise ValueError(f"`layout` must be one of {known}, got {layout!r}{did_you_mean(layout, list(LAYOUTS))}.")
+        raise ValueError(f"`layout` must be one of {known}, got {layout!r}{did_you_mean(layout, list(LAYOUTS))}")
     return LAYOUTS[layout](source)
 
 

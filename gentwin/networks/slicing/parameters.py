@@ -205,6 +205,7 @@ class SlicingParameters:
         object.__setattr__(self, "slices", tuple(self.slices))
         _check_types(self)
         owner = "the slicing network"
+        _check(self.preset in PRESETS, owner, "preset", f"one of {PRESETS}", self.preset)
         for entry in self.slices:
             _check(isinstance(entry, SliceParameters), owner, "slices", "SliceParameters objects", entry)
         _check(2 <= len(self.slices) <= MAX_SLICES, owner, "slices", "2 to 8 slices", len(self.slices))
