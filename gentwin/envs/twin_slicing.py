@@ -172,8 +172,8 @@ class TwinSlicingEnv(SlicingEnv):
         shaping: Thresholds of `shaped`.
         observation_fields: Names of the fields to observe, or `all`.
         device: Where the twin computes; where it is by default.
-        **parameters: Fields of the network's parameters that the twin was trained with, if not those of its preset. They
-            set spaces, grid and weights; what happens is the twin's alone.
+        **parameters: Fields of the network's parameters that the twin was trained with, if not those of its preset.
+            They set spaces, grid and weights; what happens is the twin's alone.
 
     ## Version history
 

@@ -2,8 +2,8 @@
 
 Every draw is a pure function of `(key, stream, user, index)`, where the index counts slots (fading) or draws
 (all others). Simulators that visit users and slots in different orders therefore see the same randomness, which is what
-makes the event-driven kernel comparable with the readable reference slot by slot. The mixing function is SplitMix64 (Steele,
-Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+makes the event-driven kernel comparable with the readable reference slot by slot. The mixing function is SplitMix64
+(Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
 """
 
 from __future__ import annotations
