@@ -337,7 +337,8 @@ def _dynamic_slices() -> tuple[SliceParameters, ...]:
 
     Latencies are the packet delay budgets of 5QI 3, 2 and 6 (3GPP TS 23.501, table 5.7.4-1). Rates, rate variation and
     on/off phases were fitted to public traces: session rate, log-rate deviation and its correlation time of gaming and
-    conferencing to the GeForce Now, Zoom and Teams traces of Choi et al. (2023, 5G traffic of mobile applications), whose samples, which carry no clock, we take as seconds; the
+    conferencing to the GeForce Now, Zoom and Teams traces of Choi et al. (2023, 5G traffic of mobile applications),
+    whose samples, which carry no clock, we take as seconds; the
     on/off phases of streaming to the eMBB traces of TRACTOR (Groen et al., ICC 2024). Session numbers and durations are
     ours, on the compressed day.
     """
