@@ -87,18 +87,30 @@ class NearestNeighbours(Baseline):
         self, state: np.ndarray, action: np.ndarray, context: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         """Returns targets `(B, N, O)`: per slice those of one neighbour, so they fit together."""
+        rows, chosen = np.arange(len(state)), rng.integers(self.k, size=(len(self._trees), len(state)))
+        found = self._neighbours(state, action, context)
+        return np.stack(
+            [self._targets[found[index, rows, chosen[index]], index] for index in range(len(found))], axis=1
+        )
+
+    def all_samples(self, state: np.ndarray, action: np.ndarray, context: np.ndarray) -> np.ndarray:
+        """Returns the targets of all neighbours, `(k, B, N, O)`: what `sample` draws from."""
+        found = self._neighbours(state, action, context)
+        return np.stack([self._targets[found[index].T, index] for index in range(len(found))], axis=2)
+
+    def _neighbours(self, state: np.ndarray, action: np.ndarray, context: np.ndarray) -> np.ndarray:
+        """Returns the training steps nearest to each row in each slice, `(N, B, k)` int64."""
         features = (self._features(state, action, context) - self._mean) / self._scale
-        targets = np.empty((*state.shape[:2], len(self.schema.targets)), np.float32)
+        found = np.empty((len(self._trees), len(state), self.k), np.int64)
         for index, tree in enumerate(self._trees):
             # Copies of one start ask the same question at the first step.
             asked, inverse = np.unique(features[:, index], axis=0, return_inverse=True)
-            chosen = rng.integers(self.k, size=len(state))
+            answers = np.empty((len(asked), self.k), np.int64)
             for start in range(0, len(asked), QUERY_CHUNK):
-                _, neighbours = tree.query(asked[start : start + QUERY_CHUNK], self.k)
-                rows = np.flatnonzero((inverse >= start) & (inverse < start + QUERY_CHUNK))
-                found = neighbours.reshape(-1, self.k)[inverse[rows] - start, chosen[rows]]
-                targets[rows, index] = self._targets[found, index]
-        return targets
+                rows = slice(start, start + QUERY_CHUNK)
+                answers[rows] = tree.query(asked[rows], self.k, return_distance=False)
+            found[index] = answers[inverse.reshape(-1)]
+        return found
 
     def _features(self, state: np.ndarray, action: np.ndarray, context: np.ndarray) -> np.ndarray:
         schema = self.schema

@@ -138,7 +138,7 @@ def measure_once(seed: int) -> dict:
     ours = quantiles(twin, test)
     rng = np.random.default_rng(seed)
     neighbours = NearestNeighbours().fit(training)
-    drawn = np.stack([neighbours.sample(test.state, test.action, test.context, rng) for _ in range(50)])
+    drawn = neighbours.all_samples(test.state, test.action, test.context)
     boosted = GradientBoosting(seed=seed).fit(training).sample(test.state, test.action, test.context, rng)
     present = test.context[..., 0] > 0
     covered = {
