@@ -3,10 +3,13 @@
 from gentwin.models.auto import from_pretrained, register_twin
 from gentwin.models.configuration_twin import TwinConfig
 from gentwin.models.modeling_twin import TwinModel
+from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.models.slice_lstm import SliceLstmTwinConfig, SliceLstmTwinModel
 from gentwin.models.slice_transformer import SliceTransformerTwinConfig, SliceTransformerTwinModel
 
 __all__ = [
+    "QNetworkConfig",
+    "QNetworkModel",
     "SliceLstmTwinConfig",
     "SliceLstmTwinModel",
     "SliceTransformerTwinConfig",
@@ -17,5 +20,6 @@ __all__ = [
     "register_twin",
 ]
 
+register_twin(QNetworkModel)
 register_twin(SliceLstmTwinModel)
 register_twin(SliceTransformerTwinModel)
