@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := gentwin tests recipes
+SOURCES := gentwin tests recipes examples
 
 .PHONY: setup train test checkpoints style quality docs
 

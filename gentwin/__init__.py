@@ -19,8 +19,12 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Field": "gentwin.schema",
+    "QNetworkConfig": "gentwin.models",
+    "QNetworkModel": "gentwin.models",
     "SliceLstmTwinConfig": "gentwin.models",
     "SliceLstmTwinModel": "gentwin.models",
+    "SliceMeanTwinConfig": "gentwin.models",
+    "SliceMeanTwinModel": "gentwin.models",
     "SliceTransformerTwinConfig": "gentwin.models",
     "SliceTransformerTwinModel": "gentwin.models",
     "TransitionSchema": "gentwin.schema",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gentwin import hub
+import gentwin.hub
 
 app = typer.Typer(
     name="gentwin",
@@ -28,6 +29,21 @@ A twin learns from records of a network and answers in its place. Look at what i
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gentwin {gentwin.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def twins() -> None:
     """List the shipped checkpoints with their headline figures.
@@ -38,8 +54,8 @@ def twins() -> None:
     from rich.table import Table
 
     table = Table("twin", "figures", header_style="bold", box=None, pad_edge=False)
-    for name in hub.list_checkpoints():
-        figures = hub.read_figures(name)
+    for name in gentwin.hub.list_checkpoints():
+        figures = gentwin.hub.read_figures(name)
         table.add_row(name, "\n".join(f"{figure} {_plain(value)}" for figure, value in figures.items()))
     console = Console()
     console.print(table)
@@ -56,12 +72,15 @@ def card(name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `
     from rich.markdown import Markdown
 
     try:
-        text = (hub.checkpoint_path(name) / "README.md").read_text(encoding="utf-8")
-    except (hub.CheckpointError, FileNotFoundError) as error:
+        text = (gentwin.hub.checkpoint_path(name) / "README.md").read_text(encoding="utf-8")
+    except (gentwin.hub.CheckpointError, FileNotFoundError) as error:
         _fail(error)
     if text.startswith("---\n"):  # metadata for the Hub, not for readers
         text = text.split("\n---\n", 1)[-1]
+    text = re.sub(r"^!\[.*\]\(.*\)\n+", "", text, flags=re.MULTILINE)  # a terminal shows the captions alone
     Console().print(Markdown(text))
+    if (plots := gentwin.hub.checkpoint_path(name) / "plots").is_dir():
+        Console().print(f"\nplots: {plots}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -88,7 +107,7 @@ def env(
     console.print(f"[bold]{spec.id}[/]")
     console.print(f"observation space  {environment.observation_space}", markup=False)
     console.print(f"action space       {environment.action_space}\n", markup=False)
-    console.print(Markdown(inspect.getdoc(creator) or "No manual."))
+    console.print(Markdown(_as_markdown(inspect.getdoc(creator) or "No manual.")))
     environment.close()
 
 
@@ -99,6 +118,19 @@ def _parse_arguments(pairs: list[str]) -> dict[str, Any]:
         if "=" not in pair:
             raise ValueError(f"an argument of the environment must be `KEY=VALUE`, got {pair!r}.")
     return {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in pairs)}
+
+
+def _as_markdown(manual: str) -> str:
+    """Returns a docstring with its references to the site as plain text and its `Args:` as a list."""
+    manual = re.sub(r"\[([^\]]+)\]\[[^\]]*\]", r"\1", manual)
+    before, found, section = manual.partition("\nArgs:\n")
+    if not found:
+        return manual
+    end = re.search(r"^(?=\S)", section, flags=re.MULTILINE)
+    entries, after = (section[: end.start()], section[end.start() :]) if end else (section, "")
+    entries = inspect.cleandoc(entries)
+    items = re.sub(r"^(\S+?): ", r"- `\1`: ", entries, flags=re.MULTILINE)
+    return f"{before}\n{items}\n\n{after}"
 
 
 def _plain(value: Any) -> str:

@@ -5,12 +5,14 @@ The shipped checkpoints were made by:
     make checkpoints
 """
 
+import os
 import re
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "gentwin" / "checkpoints"
 FILES = ("README.md", "checksums.json", "config.json", "metrics.json", "model.safetensors", "training_arguments.yaml")
@@ -26,6 +28,11 @@ def main(
         raise typer.BadParameter(
             f"`run` must be a finished run, got {run} without {', '.join(missing)}; train it first."
         )
+    for key, value in yaml.safe_load((run / "training_arguments.yaml").read_text(encoding="utf-8")).items():
+        if any(os.path.isabs(str(item)) for item in (value if isinstance(value, list) else [value])):
+            raise typer.BadParameter(
+                f"`run` must name no path of this machine, got `{key}` {value!r}; train it with relative paths."
+            )
     destination = CHECKPOINTS / name
     shutil.rmtree(destination, ignore_errors=True)
     shutil.copytree(run / "plots", destination / "plots")

@@ -39,13 +39,16 @@ from gentwin.training import (
     ArgumentsError,
     TwinTrainer,
     build_twin,
-    check_evaluation,
+    check_arguments,
     evaluate_twin,
+    given_arguments,
     load_splits,
     parse_arguments,
     prepare_output_dir,
+    result_arguments,
     write_model_card,
 )
+from gentwin.training.checks import caveats
 from gentwin.training.model_card import describe_hardware, describe_versions, read_sibling_figures
 from gentwin.training.report import (
     portable_command,
@@ -64,35 +67,42 @@ def prepare(argv: list[str]) -> tuple:
     arguments = data, model, evaluation, training = parse_arguments(argv, DEFAULT_CONFIG, __doc__.splitlines()[0])
     torch.set_num_threads(training.torch_threads)
     splits = load_splits(data)
-    check_evaluation(splits, evaluation)
+    check_arguments(splits, data, evaluation, training)
     siblings = read_sibling_figures(evaluation.sibling_runs or [])
     set_seed(training.seed)
     twin = build_twin(model, splits.schema)
-    trainer = TwinTrainer(twin, training, splits, data.sequence_length, data.sequence_stride)
-    resume = prepare_output_dir(training, splits.fingerprint)
+    shaping = result_arguments(data, model, training)
+    trainer = TwinTrainer(twin, training, splits, data.sequence_length, data.sequence_stride, shaping)
+    resume = prepare_output_dir(training, splits.fingerprint, shaping)
     return arguments, splits, trainer, resume, siblings
 
 
-def report(arguments: tuple, splits, trainer: TwinTrainer, siblings: list, run: dict) -> None:
+def prepare_or_exit(argv: list[str]) -> tuple:
+    """Does what `prepare` does, or ends the program with one message and nothing written."""
+    try:
+        return prepare(argv)
+    except (ArgumentsError, TransitionError, FileNotFoundError) as error:
+        raise SystemExit(f"train_twin.py: {error}") from None
+
+
+def report(arguments: tuple, given: dict, splits, trainer: TwinTrainer, siblings: list, run: dict) -> None:
     """Evaluates the trained twin, and writes checkpoint, metrics, plots and card; on the main process only."""
     data, _, evaluation, training = arguments
     folder, twin = Path(training.output_dir), trainer.model
     trainer.save_model()
-    write_arguments(folder, arguments)
+    write_arguments(folder, given)
     scores = evaluate_twin(twin, splits, evaluation)
     figures = {"test_loss": round(trainer.loss_of(splits.test), 4), **scores.figures()}
     captions = write_plots(folder, twin, splits, scores, evaluation, trainer.state.log_history)
-    write_model_card(folder, twin, splits, data, scores, figures, siblings, run, captions)
+    warnings = caveats(trainer.state.global_step, figures)
+    write_model_card(folder, twin, splits, data, scores, figures, siblings, run, captions, warnings)
     write_metrics(folder, figures, scores, run)
-    print_report(scores, figures, folder)
+    print_report(scores, figures, folder, warnings)
 
 
 def main(argv: list[str]) -> None:
     """Runs the recipe."""
-    try:
-        arguments, splits, trainer, resume, siblings = prepare(argv)
-    except (ArgumentsError, TransitionError, FileNotFoundError) as error:
-        raise SystemExit(f"train_twin.py: {error}") from None
+    arguments, splits, trainer, resume, siblings = prepare_or_exit(argv)
     training = arguments[-1]
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -110,7 +120,7 @@ def main(argv: list[str]) -> None:
         "splits": splits.describe(),
     }
     if training.should_save:
-        report(arguments, splits, trainer, siblings, run)
+        report(arguments, given_arguments(argv, DEFAULT_CONFIG), splits, trainer, siblings, run)
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+import gentwin
 from gentwin import hub
 from gentwin.cli import app
 
@@ -72,3 +73,22 @@ def test_bad_environment_is_one_line(arguments: tuple[str, ...]):
     result = run("env", *arguments)
     assert result.exit_code == 2
     assert result.output.count("\n") == 1
+
+
+def test_version():
+    result = run("--version")
+    assert (result.exit_code, result.output) == (0, f"gentwin {gentwin.__version__}\n")
+
+
+@pytest.mark.parametrize("name", ["RanSlicing", "TwinSlicing"])
+def test_manual_reads_as_text(name: str):
+    output = run("env", f"gentwin/{name}-v0").output
+    assert "][" not in output and "Args:" not in output
+    assert "\n • utility_weights: beta" in output
+
+
+def test_card_shows_captions_and_not_pictures(checkpoint: str):
+    card = hub.checkpoint_path(checkpoint) / "README.md"
+    card.write_text(card.read_text() + "\n![Losses.](plots/training.png)\n\n*Losses.*\n")
+    output = run("card", checkpoint).output
+    assert output.count("Losses.") == 1

@@ -39,7 +39,7 @@ def test_no_machine_paths():
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("folder", ["gentwin", "recipes", "tests"])
+@pytest.mark.parametrize("folder", ["gentwin", "recipes", "examples", "tests"])
 def test_files_stay_readable(folder: str):
     for file in (ROOT / folder).rglob("*.py"):
         length = len(file.read_text(encoding="utf-8").splitlines())

@@ -210,6 +210,11 @@ def write_transitions(path: str | os.PathLike, transitions: Transitions, overwri
         TransitionError: If the record breaks its schema.
         FileExistsError: If `path` exists and `overwrite` is false.
     """
+    if not isinstance(transitions, Transitions):
+        raise TypeError(
+            f"`transitions` must be Transitions, got {type(transitions).__name__}; the order is "
+            "`write_transitions(path, transitions)`."
+        )
     transitions.validate(str(path))
     record = transitions
     with TransitionWriter(path, record.schema, record.seed, record.provenance, overwrite=overwrite) as writer:
@@ -242,6 +247,17 @@ def read_transitions(path: str | os.PathLike, schema: TransitionSchema | None = 
         kinds = {"episode": "integer", "step": "integer", "slice": "string"}
         table = read_columns(file, kinds | {column: "number" for column, _, _ in columns_of(schema)}, source)
     return Transitions(schema, **_parse(table, schema, source), seed=seed, provenance=provenance)
+
+
+def is_transition_file(path: str | os.PathLike) -> bool:
+    """Returns whether `path` is a Parquet file that carries the schema of transitions."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open_parquet(path) as file:
+            return SCHEMA_KEY in (file.schema_arrow.metadata or {})
+    except TransitionError:
+        return False
 
 
 def open_parquet(path: str | os.PathLike) -> pq.ParquetFile:
@@ -369,7 +385,8 @@ def _read_metadata(metadata: dict[bytes, bytes], source: str) -> tuple[int | Non
 def _agree(stored: TransitionSchema | None, given: TransitionSchema | None, source: str) -> TransitionSchema:
     if stored is None and given is None:
         raise TransitionError(
-            f"{source}: the file carries no transition schema; pass `schema=` or convert the file first."
+            f"{source}: the file carries no transition schema; pass `schema=` or convert the file first "
+            "(`gentwin.datasets.converters`; in the recipe `--data_layout`)."
         )
     if stored is not None and given is not None and stored != given:
         raise TransitionError(f"{source}: the file carries another schema than `schema=`; leave `schema` out.")
@@ -381,7 +398,8 @@ def _check_columns(present: pa.Schema, kinds: Mapping[str, str], source: str) ->
         count = present.names.count(name)
         if count != 1:
             what = "missing" if not count else f"there {count} times"
-            hint = did_you_mean(name, present.names) if not count else ""
+            others = [other for other in present.names if other not in kinds]  # a column has one meaning
+            hint = did_you_mean(name, others) if not count else ""
             raise TransitionError(f"{source}: column `{name}` is {what}{hint}; the file must hold one such column.")
         kind = present.field(name).type
         value = kind.value_type if pa.types.is_dictionary(kind) else kind

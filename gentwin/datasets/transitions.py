@@ -37,9 +37,10 @@ class Transitions:
         step: `(num_steps,)` int64. Consecutive decisions have consecutive numbers; a gap is an interruption.
         state: `(num_steps, num_slices, num_state)` float32, at the decision, in the units of the schema.
         action: `(num_steps, num_slices, num_action)` float32.
-        context: `(num_steps, num_slices, num_context)` float32.
-        outcome: `(num_steps, num_slices, num_outcome)` float32, over the window after the decision.
         next_state: `(num_steps, num_slices, num_state)` float32, at the end of the window.
+        context: `(num_steps, num_slices, num_context)` float32; may be left out if the schema has no context fields.
+        outcome: `(num_steps, num_slices, num_outcome)` float32, over the window after the decision; may be left out if
+            the schema has no outcome fields.
         seed: Seed of the recording, if it had one.
         provenance: Free JSON-able facts about the origin.
 
@@ -53,14 +54,17 @@ class Transitions:
     step: np.ndarray
     state: np.ndarray
     action: np.ndarray
-    context: np.ndarray
-    outcome: np.ndarray
     next_state: np.ndarray
+    context: np.ndarray | None = None
+    outcome: np.ndarray | None = None
     seed: int | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         num_steps, num_slices = len(self.episode), len(self.schema.slices)
+        for role in ("context", "outcome"):
+            if getattr(self, role) is None:
+                object.__setattr__(self, role, np.zeros((num_steps, num_slices, 0), np.float32))
         shapes = {role: (num_steps, num_slices, len(role_fields(self.schema, role))) for role in ROLES}
         shapes |= {"episode": (num_steps,), "step": (num_steps,)}
         for name, shape in shapes.items():

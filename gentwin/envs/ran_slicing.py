@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium
 import numpy as np
 
-from gentwin.envs.slicing import SlicingEnv, SlicingVectorEnv
+from gentwin.envs.slicing import SlicingEnv, SlicingVectorEnv, refuse_foreign_arguments
 from gentwin.envs.slicing_reward import RewardShaping
 from gentwin.networks.slicing import SlicingNetwork, slicing_parameters
 
+FOREIGN_ARGUMENTS = {
+    "horizon": "the length of an episode is `episode_steps` here",
+    "twin": "leave it out, or make 'gentwin/TwinSlicing-v0'",
+    "start_states": "only a twin can start from given states: make 'gentwin/TwinSlicing-v0'",
+    "device": "leave it out: the network runs on the CPU",
+}
 MAX_KEY = np.iinfo(np.uint64).max
 
 
@@ -37,6 +44,7 @@ class RanSlicingVectorEnv(SlicingVectorEnv):
         num_threads: int | None = None,
         **parameters: Any,
     ) -> None:
+        refuse_foreign_arguments(parameters, FOREIGN_ARGUMENTS, "gentwin/RanSlicing-v0")
         super().__init__(
             slicing_parameters(preset, urllc_packets=urllc_packets, **parameters),
             num_envs, utility_weights, reward, shaping, observation_fields, episode_steps,
@@ -61,6 +69,33 @@ class RanSlicingVectorEnv(SlicingVectorEnv):
                 self._placement_keys[:] = placement
         sessions = self.parameters.population == "sessions"
         self.network.reset(self._keys(), placement_keys=None if sessions else self._placement_keys)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Returns where all copies and their random generators stand, as arrays and JSON-able values.
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before the first `reset`.
+        """
+        if not self._was_reset:
+            raise gymnasium.error.ResetNeeded("call `reset` before `snapshot`.")
+        return {
+            **self.network.snapshot(),
+            "placement_keys": self._placement_keys.copy(),
+            "generators": [generator.bit_generator.state for generator in self._generators],
+            "num_steps": self._num_steps,
+            "num_decisions": self.num_decisions,
+            "episode_over": self._episode_over,
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Goes back to a snapshot of an environment with the same arguments."""
+        self.network.restore(snapshot)
+        self._placement_keys = np.array(snapshot["placement_keys"], np.uint64)
+        self._generators = [np.random.default_rng() for _ in range(self.num_envs)]
+        for generator, state in zip(self._generators, snapshot["generators"], strict=True):
+            generator.bit_generator.state = state
+        self._num_steps, self.num_decisions = int(snapshot["num_steps"]), int(snapshot["num_decisions"])
+        self._episode_over, self._was_reset = bool(snapshot["episode_over"]), True
 
     def _keys(self) -> np.ndarray:
         return np.array([rng.integers(MAX_KEY, dtype=np.uint64) for rng in self._generators], np.uint64)
@@ -147,7 +182,8 @@ class RanSlicingEnv(SlicingEnv):
     ```
 
     Args:
-        preset: `hua2019`, `zhang2024` or `dynamic`.
+        preset: `hua2019` (default), `zhang2024` or `dynamic`. The default twin of `gentwin/TwinSlicing-v0` is one of
+            `dynamic`.
         urllc_packets: `small` (6.4 … 32 kB) or `large` (0.3 … 0.7 MB), for the two published presets.
         utility_weights: beta, one per slice; all 1 by default.
         reward: `utility` or `shaped`.

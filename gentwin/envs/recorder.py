@@ -77,7 +77,7 @@ class TransitionRecorder(VectorWrapper):
         """Steps the environment and records what happened."""
         chosen = self._adapter.actions(actions)
         result = observations, rewards, terminations, truncations, infos = self.env.step(actions)
-        outcome = self._adapter.outcome(rewards, terminations, infos)
+        outcome = self._adapter.outcome(rewards, terminations, infos) if self._log.is_live else None
         self._log.add(chosen, *self._adapter.before(observations, infos), outcome, terminations | truncations)
         return result
 
@@ -130,7 +130,7 @@ class ScalarTransitionRecorder(gymnasium.Wrapper):
         """Steps the environment and records what happened."""
         chosen = self._adapter.actions(action)
         result = observation, reward, terminated, truncated, info = self.env.step(action)
-        outcome = self._adapter.outcome(reward, terminated, info)
+        outcome = self._adapter.outcome(reward, terminated, info) if self._log.is_live else None
         ended = np.array([terminated or truncated])
         self._log.add(chosen, *self._adapter.before(observation, info), outcome, ended)
         return result
@@ -206,15 +206,20 @@ class _EpisodeLog:
             )
         self._renew(np.ones(self.num_copies, bool) if which is None else np.asarray(which, bool), state, context)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the next step is a transition of any copy; `info` need not tell an outcome where all are reset."""
+        return not self._closed and not self._ended.all()
+
     def add(
-        self, action: np.ndarray, state: np.ndarray, context: np.ndarray, outcome: np.ndarray, ended: np.ndarray
+        self, action: np.ndarray, state: np.ndarray, context: np.ndarray, outcome: np.ndarray | None, ended: np.ndarray
     ) -> None:
         if self._closed:
             return
         if self._writer is None:
             raise TransitionError("the environment must be reset before its first step.")
         live = ~self._ended
-        if live.any():
+        if outcome is not None:
             self._writer.append(
                 self._episode[live],
                 self._step[live],

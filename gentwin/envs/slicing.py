@@ -24,6 +24,9 @@ class SlicingVectorEnv(VectorEnv):
 
     All copies have episodes of equal length, so they end and are reset together; by Gymnasium's next-step rule the
     step after the last one ignores its action and returns the first observation of the new episode with reward 0.
+
+    Attributes:
+        num_decisions: Decisions since the environment was made, by which the threshold of a shaped reward rises.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (Gymnasium's form)
@@ -62,7 +65,7 @@ class SlicingVectorEnv(VectorEnv):
         self._blocks = np.floor(self.allocations / parameters.resource_block_hz + 1e-9).astype(np.int64)
         self._quantisation_loss_hz = (self.allocations - self._blocks * parameters.resource_block_hz).sum(axis=1)
         self._num_steps = 0
-        self._num_decisions = 0
+        self.num_decisions = 0
         self._was_reset = False
         self._episode_over = False
         self.single_action_space = spaces.Discrete(len(self.allocations))
@@ -111,9 +114,9 @@ class SlicingVectorEnv(VectorEnv):
         self._advance(actions)
         state = self._state()
         info = self._info(actions, state, self._outcome())
-        rewards = info["utility"] if self.shaping is None else self.shaping(info["utility"], self._num_decisions)
+        rewards = info["utility"] if self.shaping is None else self.shaping(info["utility"], self.num_decisions)
         self._num_steps += 1
-        self._num_decisions += 1
+        self.num_decisions += 1
         self._episode_over = self.episode_steps is not None and self._num_steps >= self.episode_steps
         truncations = np.full(self.num_envs, self._episode_over)
         return self._observation(state), np.array(rewards, dtype=np.float64), never, truncations, info
@@ -184,12 +187,24 @@ class SlicingEnv(gymnasium.Env):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Takes `action`, an index into `allocations`; see Gymnasium."""
-        observation, reward, terminated, truncated, info = self.batched.step(np.asarray(action).reshape(1))
+        chosen = np.asarray(action)
+        if chosen.size != 1:
+            raise ValueError(
+                f"`action` must be one integer, got {action!r}; `make_vec` makes the form for many copies."
+            )
+        observation, reward, terminated, truncated, info = self.batched.step(chosen.reshape(1))
         return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), _first(info)
 
     def action_values(self, action: int) -> np.ndarray:
         """Returns the bandwidths of `action` in Hz, `(num_slices, 1)`."""
         return self.batched.action_values(np.asarray(action))
+
+
+def refuse_foreign_arguments(given: dict[str, Any], foreign: dict[str, str], where: str) -> None:
+    """Raises `TypeError` for an argument of the sibling environment, saying what stands for it here."""
+    for name, remedy in foreign.items():
+        if name in given:
+            raise TypeError(f"`{name}` is not an argument of {where}, got {given[name]!r}; {remedy}.")
 
 
 def _first(info: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from gentwin.envs.slicing import SlicingEnv, SlicingVectorEnv, check_finite
+from gentwin.envs.slicing import SlicingEnv, SlicingVectorEnv, check_finite, refuse_foreign_arguments
 from gentwin.envs.slicing_reward import RewardShaping
 from gentwin.models import from_pretrained
 from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.networks.slicing import PRESETS, slicing_parameters
+
+FOREIGN_ARGUMENTS = {
+    "episode_steps": "the length of an episode is `horizon` here",
+    "placement_seed": "leave it out: a twin draws its users from what it learned; `reset(seed=...)` fixes the draws",
+    "num_threads": "leave it out: the copies are one batch; use `torch.set_num_threads`",
+}
 
 
 class TwinSlicingVectorEnv(SlicingVectorEnv):
@@ -31,6 +37,7 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
         num_envs: int = 1,
         *,
         twin: str | os.PathLike | DynamicsTwin = "gentwin/slice-lstm-dynamic",
+        preset: str | None = None,
         horizon: int | None = 200,
         start_states: np.ndarray | dict[str, np.ndarray] | None = None,
         utility_weights: tuple[float, ...] | None = None,
@@ -40,6 +47,7 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
         device: str | torch.device | None = None,
         **parameters: Any,
     ) -> None:
+        refuse_foreign_arguments(parameters, FOREIGN_ARGUMENTS, "gentwin/TwinSlicing-v0")
         model = twin if isinstance(twin, DynamicsTwin) else from_pretrained(twin)
         if not isinstance(model, DynamicsTwin):
             raise ValueError(f"`twin` must be a twin of slice dynamics, got {type(model).__name__}.")
@@ -50,6 +58,11 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
             raise ValueError(
                 f"`twin` must be a twin of one of the slicing networks {PRESETS}, got one of {schema.name!r}; step "
                 "twins of other networks with `twin.step`."
+            )
+        if preset not in (None, schema.name):
+            raise ValueError(
+                f"`preset` must be what the twin was trained on, {schema.name!r}, got {preset!r}; leave it out, or "
+                f"pass the `twin` of another network, such as 'gentwin/slice-lstm-{preset}'."
             )
         super().__init__(
             slicing_parameters(schema.name, **parameters),
@@ -136,8 +149,10 @@ class TwinSlicingEnv(SlicingEnv):
     ## Description
 
     Spaces, reward, info keys and arguments are those of `gentwin/RanSlicing-v0`; what happens in a window is drawn from
-    the twin instead of simulated. An agent changes from one to the other by a change of the id. Rewards are composed
-    from the twin's satisfaction ratios and spectral efficiencies, so one twin serves every choice of weights.
+    the twin instead of simulated. An agent changes from one to the other by a change of the id; `episode_steps` of the
+    network is `horizon` here, and the default twin is one of `dynamic`, where the network's default is `hua2019`.
+    Rewards are composed from the twin's satisfaction ratios and spectral efficiencies, so one twin serves every choice
+    of weights.
 
     ## Action space, observation space, rewards, info
 
@@ -165,6 +180,7 @@ class TwinSlicingEnv(SlicingEnv):
 
     Args:
         twin: Name (`gentwin/slice-lstm-dynamic`), folder or model.
+        preset: May be given as for the network; it must be the one the twin was trained on.
         horizon: Decisions per episode; `None` for endless ones.
         start_states: See above.
         utility_weights: beta, one per slice; all 1 by default.

@@ -5,6 +5,7 @@ from gentwin.models.configuration_twin import TwinConfig
 from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.models.slice_lstm import SliceLstmTwinConfig, SliceLstmTwinModel
+from gentwin.models.slice_mean import SliceMeanTwinConfig, SliceMeanTwinModel
 from gentwin.models.slice_transformer import SliceTransformerTwinConfig, SliceTransformerTwinModel
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "QNetworkModel",
     "SliceLstmTwinConfig",
     "SliceLstmTwinModel",
+    "SliceMeanTwinConfig",
+    "SliceMeanTwinModel",
     "SliceTransformerTwinConfig",
     "SliceTransformerTwinModel",
     "TwinConfig",
@@ -22,4 +25,5 @@ __all__ = [
 
 register_twin(QNetworkModel)
 register_twin(SliceLstmTwinModel)
+register_twin(SliceMeanTwinModel)
 register_twin(SliceTransformerTwinModel)

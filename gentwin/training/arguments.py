@@ -6,8 +6,10 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +28,8 @@ SHOWN_TRAINING_FIELDS = (
     "save_steps", "save_total_limit", "load_best_model_at_end", "logging_steps", "use_cpu", "bf16",
     "resume_from_checkpoint",
 )  # fmt: skip
+
+_TRAINING_FIELDS = {entry.name for entry in dataclasses.fields(TrainingArguments)}
 
 
 class ArgumentsError(ValueError):
@@ -46,6 +50,20 @@ def require(condition: bool, name: str, constraint: str, value: Any, remedy: str
     """Raises `ArgumentsError` naming the argument, the constraint and the value unless `condition` holds."""
     if not condition:
         raise ArgumentsError(f"`{name}` must be {constraint}, got {value!r}{'; ' + remedy if remedy else ''}.")
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Reads 200e3 and 5e-4 as the numbers they are in YAML 1.2; PyYAML, which reads YAML 1.1, takes them for text."""
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def load_yaml(text: str) -> Any:
+    """Returns the plain values in a YAML text."""
+    return yaml.load(text, _YamlLoader)
 
 
 @dataclass
@@ -127,7 +145,7 @@ class ModelArguments:
 
     def __post_init__(self) -> None:
         if isinstance(self.model_config, str):
-            self.model_config = yaml.safe_load(self.model_config)
+            self.model_config = load_yaml(self.model_config)
         self.model_config = self.model_config or {}
         require(isinstance(self.model_config, dict), CONFIG_KEY, "a mapping", self.model_config)
 
@@ -212,8 +230,9 @@ class TwinTrainingArguments(TrainingArguments):
     output_dir: str | None = field(
         default="outputs/twin", metadata=about("Folder for checkpoints, the trained twin, its card and plots.")
     )
-    report_to: str = field(
-        default="none", metadata=about("Where to log to besides the progress bar, such as tensorboard.")
+    report_to: list[str] = field(
+        default_factory=lambda: ["none"],
+        metadata=about("Where to log to besides the progress bar, such as tensorboard."),
     )
     # Batches that are not full would differ between numbers of processes.
     dataloader_drop_last: bool = field(
@@ -252,7 +271,6 @@ class TwinTrainingArguments(TrainingArguments):
 
 
 ARGUMENT_CLASSES = (DataArguments, ModelArguments, EvaluationArguments, TwinTrainingArguments)
-Arguments = tuple[DataArguments, ModelArguments, EvaluationArguments, TwinTrainingArguments]
 
 
 class _Parser(HfArgumentParser):
@@ -260,44 +278,98 @@ class _Parser(HfArgumentParser):
         raise ArgumentsError(f"{message}; see --help.")
 
 
-def parse_arguments(argv: Sequence[str], default_config: str | Path, description: str = "") -> Arguments:
-    """Reads the arguments of a training recipe.
+def parse_arguments(
+    argv: Sequence[str],
+    default_config: str | Path,
+    description: str = "",
+    classes: tuple[type, ...] = ARGUMENT_CLASSES,
+) -> tuple[Any, ...]:
+    """Reads the arguments of a recipe.
 
     Values come, in this order of precedence, from the command line (`--key value`), from the YAML file named by
-    `--config` (else `default_config`), and from the dataclasses. Keys are the fields of the four dataclasses.
+    `--config` (else `default_config`), and from the dataclasses. Keys are the fields of the dataclasses; entries of a
+    field that holds a mapping are given one by one as `--field.entry value`.
 
     Args:
         argv: Command line without the program's name.
         default_config: YAML file if there is no `--config`.
         description: Shown by `--help`.
+        classes: Dataclasses of arguments; by default those of data, model, evaluation and training of a twin.
 
     Returns:
-        Data, model, evaluation and training arguments, each checked.
+        An object of each class, checked.
 
     Raises:
         ArgumentsError: If a key is unknown (naming the nearest one), or a value has the wrong type or range.
         FileNotFoundError: If there is no such YAML file.
     """
-    parser = _make_parser(default_config, description)
+    parser = _make_parser(default_config, description, classes)
+    words = _complete_line(argv, default_config, classes)
+    *parsed, rest = parser.parse_args_into_dataclasses(words, return_remaining_strings=True, look_for_args_file=False)
+    if rest:
+        name = rest[0].lstrip("-").partition("=")[0].replace("-", "_")
+        known = [*_known_names(classes), "config"]
+        raise ArgumentsError(f"`{rest[0]}` is not an argument{did_you_mean(name, known)}; see --help.")
+    return tuple(parsed)
+
+
+def given_arguments(
+    argv: Sequence[str], default_config: str | Path, classes: tuple[type, ...] = ARGUMENT_CLASSES
+) -> dict[str, Any]:
+    """Returns what a YAML file and a command line that `parse_arguments` accepts give, as plain values for YAML.
+
+    `--config` with these values is the same run. Values that follow from others, from the machine or from defaults are
+    not among them.
+
+    Args:
+        argv: Command line without the program's name.
+        default_config: YAML file if there is no `--config`.
+        classes: As for `parse_arguments`.
+    """
+    parser = _make_parser(default_config, "", classes)
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS
+    namespace, _ = parser.parse_known_args(_complete_line(argv, default_config, classes))
+    values = {name: _plain(value) for name, value in vars(namespace).items()}
+    for name in _mapping_names(classes):
+        if isinstance(values.get(name), str):
+            values[name] = load_yaml(values[name])
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, Enum) else value
+
+
+def _known_names(classes: tuple[type, ...]) -> list[str]:
+    return [field.name for cls in classes for field in dataclasses.fields(cls) if field.init]
+
+
+def _mapping_names(classes: tuple[type, ...]) -> list[str]:
+    """Returns the fields that hold a mapping whose entries may be given one by one."""
+    # HfArgumentParser narrows the types of fields, not the annotations of the class.
+    return [name for cls in classes for name, kind in cls.__annotations__.items() if "dict" in str(kind)]
+
+
+def _complete_line(argv: Sequence[str], default_config: str | Path, classes: tuple[type, ...]) -> list[str]:
+    """Returns the values of the YAML file as a command line, followed by those of `argv`, which win."""
     config, argv = _take_option(list(argv), "--config", str(default_config))
     defaults = read_yaml(config)
-    known = [field.name for cls in ARGUMENT_CLASSES for field in dataclasses.fields(cls) if field.init]
+    known = _known_names(classes)
     for key in defaults:
         if key not in known:
             raise ArgumentsError(f"{config}: `{key}` is not an argument{did_you_mean(str(key), known)}")
-    overrides, argv = _take_config_overrides(argv)
-    if overrides:
-        nested = defaults.get(CONFIG_KEY) or {}
-        require(isinstance(nested, dict), CONFIG_KEY, "a mapping", nested)
-        defaults[CONFIG_KEY] = {**nested, **overrides}
-    argv = [*_as_command_line(defaults), *argv]
-    if any(word.partition("=")[0].replace("-", "_") == "__per_device_train_batch_size" for word in argv):
+    for name in _mapping_names(classes):
+        entries, argv = _take_entries(argv, name)
+        for path, value in entries.items():
+            defaults = _with_entry(defaults, f"{name}.{path}", value)
+    words = [*_as_command_line(defaults), *argv]
+    given = [word.partition("=")[0].replace("-", "_") for word in words]
+    if TwinTrainingArguments in classes and "__per_device_train_batch_size" in given:
         raise ArgumentsError("`per_device_train_batch_size` follows from `global_batch_size`; give that one instead.")
-    *parsed, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
-    if rest:
-        name = rest[0].lstrip("-").partition("=")[0].replace("-", "_")
-        raise ArgumentsError(f"`{rest[0]}` is not an argument{did_you_mean(name, [*known, 'config'])}; see --help.")
-    return tuple(parsed)
+    return words
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -310,7 +382,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"`--config` must be a YAML file, got {str(path)!r}, which does not exist.")
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = load_yaml(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ArgumentsError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(values or {}, dict):
@@ -318,23 +390,20 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return dict(values or {})
 
 
-def _make_parser(default_config: str | Path, description: str) -> _Parser:
+def _make_parser(default_config: str | Path, description: str, classes: tuple[type, ...]) -> _Parser:
+    more = "Every other field of transformers.TrainingArguments is accepted as well."
     parser = _Parser(
-        ARGUMENT_CLASSES,
+        classes,
         allow_abbrev=False,
         description=description,
         usage="%(prog)s [--config FILE.yaml] [--key value ...]",
-        epilog="Every other field of transformers.TrainingArguments is accepted as well.",
+        epilog=more if TwinTrainingArguments in classes else None,
     )
     config_help = f"YAML file with `key: value` lines (default: {default_config})"
     parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help=config_help)
-    own = {field.name for cls in ARGUMENT_CLASSES for field in dataclasses.fields(cls)}
-    own -= {field.name for field in dataclasses.fields(TrainingArguments)}
+    hidden = _TRAINING_FIELDS - {*SHOWN_TRAINING_FIELDS} if TwinTrainingArguments in classes else set()
     for action in parser._actions:
-        if (
-            action.dest not in {*own, *SHOWN_TRAINING_FIELDS, "help", "config"}
-            or action.option_strings[0][:5] == "--no_"
-        ):
+        if action.dest in hidden or action.option_strings[0][:5] == "--no_":
             action.help = argparse.SUPPRESS
         # One spelling is enough to read; the other is accepted.
         action.option_strings = action.option_strings[:1] if action.dest != "help" else action.option_strings
@@ -358,14 +427,24 @@ def _take_option(argv: list[str], name: str, default: str) -> tuple[str, list[st
     return value, rest
 
 
-def _take_config_overrides(argv: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """Removes `--model_config.KEY VALUE` from `argv` and returns `{KEY: VALUE}`, values read as YAML."""
-    names = sorted({word.partition("=")[0] for word in argv if word.startswith(f"--{CONFIG_KEY}.")})
-    overrides = {}
+def _take_entries(argv: list[str], field_name: str) -> tuple[dict[str, Any], list[str]]:
+    """Removes `--FIELD.KEY VALUE` from `argv` and returns `{KEY: VALUE}`, values read as YAML."""
+    names = sorted({word.partition("=")[0] for word in argv if word.startswith(f"--{field_name}.")})
+    entries = {}
     for name in names:
         text, argv = _take_option(argv, name, "")
-        overrides[name.partition(".")[2]] = yaml.safe_load(text)
-    return overrides, argv
+        entries[name.partition(".")[2]] = load_yaml(text)
+    return entries, argv
+
+
+def _with_entry(values: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Returns nested mappings with the entry at `path`, such as `fit.num_updates`, set."""
+    key, _, rest = path.partition(".")
+    if rest:
+        nested = values.get(key) or {}
+        require(isinstance(nested, dict), key, "a mapping", nested)
+        value = _with_entry(nested, rest, value)
+    return {**values, key: value}
 
 
 def _as_command_line(values: dict[str, Any]) -> list[str]:

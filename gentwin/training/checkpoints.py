@@ -1,7 +1,8 @@
 """Checkpoints of an unfinished run: which are complete, and which to go on from.
 
-A checkpoint is complete once it holds `complete.json`, written last and in one step, with the size of every file and
-the fingerprint of the data. A folder without it, or whose files differ, was torn by a crash and is never used.
+A checkpoint is complete once it holds `complete.json`, written last and in one step, with the size of every file, the
+fingerprint of the data and the arguments that shape the result. A folder without it, or whose files differ, was torn by
+a crash and is never used.
 """
 
 from __future__ import annotations
@@ -10,13 +11,38 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from gentwin.training.arguments import ArgumentsError, TwinTrainingArguments
+from gentwin.training.arguments import (
+    CONFIG_KEY,
+    ArgumentsError,
+    DataArguments,
+    ModelArguments,
+    TwinTrainingArguments,
+)
 
 MARKER = "complete.json"
 FINISHED = "metrics.json"
 _FOLDER = re.compile(r"checkpoint-(\d+)")
+# Of the data: the record itself is known by its fingerprint.
+_SHAPING_DATA = ("validation_size", "test_size", "split_seed", "sequence_length", "sequence_stride")
+# Of the training: those that change the weights or the choice among them, not where, how fast or how visibly it runs.
+_SHAPING_TRAINING = (
+    "num_train_epochs", "max_steps", "global_batch_size", "gradient_accumulation_steps", "learning_rate",
+    "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay", "adam_beta1",
+    "adam_beta2", "adam_epsilon", "max_grad_norm", "seed", "data_seed", "bf16", "fp16", "dataloader_drop_last",
+    "eval_strategy", "eval_steps", "save_strategy", "save_steps", "load_best_model_at_end", "metric_for_best_model",
+)  # fmt: skip
+
+
+def result_arguments(data: DataArguments, model: ModelArguments, training: TwinTrainingArguments) -> dict[str, Any]:
+    """Returns the arguments that shape the weights of a run, as JSON holds them; those of the evaluation do not."""
+    values = {name: getattr(data, name) for name in _SHAPING_DATA} | {"model_type": model.model_type}
+    values |= {f"{CONFIG_KEY}.{name}": value for name, value in model.model_config.items()}
+    values |= {name: getattr(training, name) for name in _SHAPING_TRAINING}
+    return json.loads(json.dumps(values, default=str))
 
 
 def list_checkpoints(output_dir: str | Path) -> list[Path]:
@@ -25,12 +51,13 @@ def list_checkpoints(output_dir: str | Path) -> list[Path]:
     return sorted(folders, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
-def mark_complete(folder: str | Path, fingerprint: str) -> None:
+def mark_complete(folder: str | Path, fingerprint: str, run_arguments: Mapping[str, Any] | None = None) -> None:
     """Declares a checkpoint complete; everything in it is on the disk before the mark is.
 
     Args:
         folder: The checkpoint.
         fingerprint: Of the data it was trained on.
+        run_arguments: From `result_arguments`, to be compared when the run is resumed.
     """
     folder = Path(folder)
     sizes = {}
@@ -41,7 +68,8 @@ def mark_complete(folder: str | Path, fingerprint: str) -> None:
             sizes[path.name] = path.stat().st_size
     partial = folder / f"{MARKER}.partial"
     with partial.open("w", encoding="utf-8") as file:
-        json.dump({"fingerprint": fingerprint, "sizes": sizes}, file, indent=2)
+        content = {"fingerprint": fingerprint, "sizes": sizes, "arguments": dict(run_arguments or {})}
+        json.dump(content, file, indent=2)
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, folder / MARKER)
@@ -57,26 +85,29 @@ def is_complete(folder: str | Path) -> bool:
         return False
 
 
-def prepare_output_dir(arguments: TwinTrainingArguments, fingerprint: str) -> Path | None:
+def prepare_output_dir(
+    arguments: TwinTrainingArguments, fingerprint: str, run_arguments: Mapping[str, Any] | None = None
+) -> Path | None:
     """Decides what to go on from, and clears what must not be mixed with the new run.
 
     Args:
         arguments: Gives `output_dir`, `resume_from_checkpoint` and `overwrite_output_dir`.
         fingerprint: Of the data of this run.
+        run_arguments: From `result_arguments`; they must be those of the checkpoint.
 
     Returns:
         The checkpoint to resume from, or `None` to start from the beginning.
 
     Raises:
         ArgumentsError: If the folder holds an unfinished run and the arguments do not say what to do with it, or the
-            checkpoint is torn or of other data.
+            checkpoint is torn, of other data or of other arguments.
     """
     output_dir, wanted = Path(arguments.output_dir), arguments.resume_from_checkpoint
     if output_dir.exists() and not output_dir.is_dir():
         raise ArgumentsError(f"`output_dir` must be a folder, got the file {str(output_dir)!r}.")
     resume = _find(output_dir, wanted)
     if resume is not None:
-        _refuse_other_data(resume, fingerprint)
+        _refuse_other_run(resume, fingerprint, run_arguments)
     found = list_checkpoints(output_dir)
     starts_anew = str(wanted).lower() in ("none", "false")
     if found and starts_anew and not (output_dir / FINISHED).exists() and not arguments.overwrite_output_dir:
@@ -114,10 +145,29 @@ def _step(folder: Path) -> int:
     return int(folder.name.rpartition("-")[2])
 
 
-def _refuse_other_data(folder: Path, fingerprint: str) -> None:
-    found = json.loads((folder / MARKER).read_text(encoding="utf-8")).get("fingerprint")
+def _refuse_other_run(folder: Path, fingerprint: str, run_arguments: Mapping[str, Any] | None) -> None:
+    content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    found = content.get("fingerprint")
     if found != fingerprint:
         raise ArgumentsError(
             f"`resume_from_checkpoint` {folder.name} must be of the same data, got fingerprint {str(found)[:12]} "
             f"against {fingerprint[:12]}; start anew with `--overwrite_output_dir true`."
         )
+    before, now = content.get("arguments"), run_arguments
+    if not before or not now:
+        return
+    changes = [
+        f"`{name}` was {_shown(before, name)} and is {_shown(now, name)}"
+        for name in [*before, *(name for name in now if name not in before)]
+        if before.get(name) != now.get(name)
+    ]
+    if changes:
+        raise ArgumentsError(
+            f"`resume_from_checkpoint` {folder.name} must be of the same arguments, but {', '.join(changes)}; give the "
+            "old values to go on, or start anew with `--overwrite_output_dir true` or another `--output_dir`, without "
+            "`--resume_from_checkpoint`."
+        )
+
+
+def _shown(arguments: Mapping[str, Any], name: str) -> str:
+    return repr(arguments[name]) if name in arguments else "left out"

@@ -63,7 +63,8 @@ def load_splits(arguments: DataArguments) -> Splits:
     if num_episodes - sum(counts) < 1:
         raise ArgumentsError(
             f"`validation_size` and `test_size` must leave episodes to train on, got {counts[0]} and {counts[1]} of "
-            f"{num_episodes} episodes; choose smaller ones or record more episodes."
+            f"{num_episodes} episodes; "
+            + ("record at least 3." if num_episodes < 3 else "`--validation_size 1 --test_size 1` would do.")
         )
     parts = record.split([num_episodes - sum(counts), *counts], seed=arguments.split_seed)
     return Splits(*parts, fingerprint=record.fingerprint())

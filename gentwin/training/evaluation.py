@@ -21,7 +21,7 @@ from gentwin.metrics import (
     rollout_errors,
 )
 from gentwin.models.modeling_dynamics import DynamicsTwin
-from gentwin.training.arguments import ArgumentsError, EvaluationArguments
+from gentwin.training.arguments import EvaluationArguments
 from gentwin.training.data import Splits, has_users
 
 TWIN = "twin"
@@ -77,25 +77,6 @@ class Evaluation:
         for row in self.rows:
             table.setdefault(row["forecaster"], {})[row["target"], row["slice"], row["step"]] = row[score]
         return table
-
-
-def check_evaluation(splits: Splits, arguments: EvaluationArguments) -> None:
-    """Checks before training that the test episodes are long enough and the fields to plot exist.
-
-    Raises:
-        ArgumentsError: If not.
-    """
-    longest = int(np.diff(splits.test.runs, axis=1).max())
-    needed = arguments.burn_in_steps + max(arguments.horizons)
-    if needed > longest:
-        raise ArgumentsError(
-            f"`burn_in_steps` + the largest of `horizons` must be at most the longest test episode, {longest} steps, "
-            f"got {needed}; choose shorter ones."
-        )
-    known = [target.name for target in splits.schema.targets]
-    for name in arguments.plot_fields or ():
-        if name not in known:
-            raise ArgumentsError(f"`plot_fields` must be targets of the record ({', '.join(known)}), got {name!r}.")
 
 
 def evaluate_twin(twin: DynamicsTwin, splits: Splits, arguments: EvaluationArguments) -> Evaluation:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 
@@ -30,6 +31,19 @@ USE_ENVIRONMENT = """
 import gymnasium
 
 env = gymnasium.make_vec("gentwin/TwinSlicing-v0", num_envs=64, twin=twin)
+"""
+USE_STEPS = """
+import torch
+
+# {copies} copies of the network; all values are float32 tensors in the units of the fields below.
+observation = twin.sample_start({copies})  # ({copies}, {slices}, {state}): yours, or one of the record's
+action = torch.tensor({action}).expand({copies}, -1, -1)  # {action_names}
+{context}with torch.no_grad():
+    memory = twin.initial_state({copies})  # `twin.observe` feeds it steps that you have seen
+    expected = twin.predict(observation, action, memory{context_argument}).mean()
+    noise = torch.randn({copies}, {slices}, {targets})
+    drawn, memory = twin.step(observation, action, memory, noise{context_argument})
+observation = drawn[..., :{state}]  # the next state; behind it the outcomes, if there are any
 """
 LIMITATIONS = (
     "It knows the conditions of its record only: actions, loads and channels outside the ranges seen in training give "
@@ -95,6 +109,7 @@ def write_model_card(
     siblings: Sequence[Mapping[str, float]],
     run: Mapping[str, Any],
     captions: Mapping[str, str],
+    warnings: Sequence[str] = (),
 ) -> Path:
     """Writes `README.md` beside the checkpoint.
 
@@ -108,6 +123,7 @@ def write_model_card(
         siblings: Headline numbers of runs that differ in the seed only.
         run: `command`, `training_s`, `hardware`, `versions` and `seed`.
         captions: Of the plots, by path relative to the folder.
+        warnings: From `caveats`.
 
     Returns:
         The path of the card.
@@ -117,7 +133,8 @@ def write_model_card(
     sections = (
         _front_matter(twin, schema),
         f"# {name}\n\n{_summary(twin, schema)}",
-        f"## Use\n\n{_usage(schema, portable_path(folder))}",
+        *([f"> **Warning.** {' '.join(warnings)}"] if warnings else []),
+        f"## Use\n\n{_usage(splits, portable_path(folder))}",
         f"## Data\n\n{_data(splits, data)}",
         f"## Training\n\n{_training(run)}",
         f"## Results\n\n{_results(evaluation, figures, siblings)}",
@@ -147,11 +164,30 @@ def _summary(twin: DynamicsTwin, schema: TransitionSchema) -> str:
     )
 
 
-def _usage(schema: TransitionSchema, name: str) -> str:
+def _usage(splits: Splits, name: str) -> str:
     from gentwin.training.response import has_surface
 
-    code = USE.format(name=name) + (USE_ENVIRONMENT if has_surface(schema) else "")
+    schema, code = splits.schema, USE.format(name=name)
+    if has_surface(schema):
+        return f"```python\n{code}{USE_ENVIRONMENT}```"
+    copies = 64
+    context = f"context = torch.tensor({_example(splits.train.context)}).expand({copies}, -1, -1)\n"
+    code += USE_STEPS.format(
+        copies=copies,
+        slices=len(schema.slices),
+        state=len(schema.state),
+        targets=len(schema.targets),
+        action=_example(splits.train.action),
+        action_names=", ".join(field.name for field in schema.action),
+        context=context if schema.context else "",
+        context_argument=", context" if schema.context else "",
+    )
     return f"```python\n{code}```"
+
+
+def _example(values: np.ndarray) -> list:
+    """Returns the values `(num_slices, num_fields)` of the first step of a record, shortened."""
+    return [[float(f"{value:.4g}") for value in row] for row in values[0].tolist()]
 
 
 def _data(splits: Splits, data: DataArguments) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gentwin.models.modeling_dynamics import DynamicsTwin
-from gentwin.training.arguments import ARGUMENT_CLASSES, EvaluationArguments
+from gentwin.training.arguments import EvaluationArguments
 from gentwin.training.data import Splits
 from gentwin.training.evaluation import TWIN, Evaluation
 from gentwin.training.plots import plot_calibration, plot_rollouts, plot_training
@@ -23,69 +22,45 @@ from gentwin.training.response import has_surface, plot_curves, plot_surface, ut
 
 ARGUMENTS_NAME = "training_arguments.yaml"
 METRICS_NAME = "metrics.json"
+TRAIN_TWIN = "recipes/train_twin.py"
 
 
 def portable_path(path: str | os.PathLike) -> str:
-    """Returns a path that says nothing about this machine: relative to the current directory, else the base name."""
+    """Returns a path as it was given, or relative to the current directory if it was absolute and is below that."""
     path = Path(path)
-    if not path.is_absolute():
-        return path.as_posix()
-    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
+    return (path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path).as_posix()
 
 
-def write_arguments(folder: str | Path, arguments: Sequence[Any]) -> dict[str, Any]:
-    """Writes the arguments that differ from their defaults as YAML that `--config` takes.
+# How an interrupted run is gone on with is no part of what it computes.
+_LAUNCH_ONLY = ("resume_from_checkpoint", "overwrite_output_dir")
+
+
+def write_arguments(folder: str | Path, given: Mapping[str, Any], script: str = TRAIN_TWIN) -> None:
+    """Writes the arguments of a run as YAML that `--config` takes.
 
     Args:
         folder: Output folder.
-        arguments: Data, model, evaluation and training arguments.
-
-    Returns:
-        What was written.
+        given: From `given_arguments`.
+        script: The recipe.
     """
-    values: dict[str, Any] = {}
-    for given, cls in zip(arguments, ARGUMENT_CLASSES, strict=True):
-        values |= _changed(given, cls)
-    text = "# Reproduces this run: accelerate launch recipes/train_twin.py --config <this file>\n"
+    values = {name: value for name, value in given.items() if name not in _LAUNCH_ONLY}
+    for name in ("data_path", "output_dir", "start_from"):
+        if name in values:
+            values[name] = portable_path(values[name])
+    if "sibling_runs" in values:
+        values["sibling_runs"] = [portable_path(run) for run in values["sibling_runs"]]
+    text = f"# Reproduces this run: accelerate launch {script} --config <this file>\n"
     text += yaml.safe_dump(values, sort_keys=False)
     (Path(folder) / ARGUMENTS_NAME).write_text(text, encoding="utf-8")
-    return values
 
 
-def portable_command(argv: Sequence[str]) -> str:
-    """Returns the line that started a run with `argv`, with no path of this machine."""
+def portable_command(argv: Sequence[str], script: str = TRAIN_TWIN) -> str:
+    """Returns the line that started a recipe with `argv`; paths below the current directory become relative."""
     words = []
     for word in argv:
         name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
         words.append(name + equals + (portable_path(value) if os.path.isabs(value) else value))
-    return shlex.join(["accelerate", "launch", "recipes/train_twin.py", *words])
-
-
-# Set by the launcher, or by the run itself from other arguments.
-_DERIVED = (
-    "do_eval",
-    "per_device_train_batch_size",
-    "resume_from_checkpoint",
-    "overwrite_output_dir",
-    "torch_threads",
-    "use_cpu",
-)
-
-
-def _changed(given: Any, cls: type) -> dict[str, Any]:
-    values = {}
-    for field in dataclasses.fields(cls):
-        value = getattr(given, field.name)
-        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        if not field.init or field.name in _DERIVED or value == default:
-            continue
-        if field.name in ("data_path", "output_dir"):
-            value = portable_path(value)
-        if field.name == "sibling_runs":
-            value = [portable_path(run) for run in value]
-        if value is None or isinstance(value, bool | int | float | str | list | dict):
-            values[field.name] = str(value.value) if hasattr(value, "value") else value
-    return values
+    return shlex.join(["accelerate", "launch", script, *words])
 
 
 def write_plots(
@@ -177,8 +152,10 @@ def _mean(evaluation: Evaluation, forecaster: str, target: str, step: int, score
     return sum(found) / len(found)
 
 
-def print_report(evaluation: Evaluation, figures: dict[str, float], folder: str | Path) -> None:
-    """Prints the table of scores, the headline numbers and where everything is."""
+def print_report(
+    evaluation: Evaluation, figures: dict[str, float], folder: str | Path, warnings: Sequence[str] = ()
+) -> None:
+    """Prints the table of scores, the headline numbers, what to be warned of, and where everything is."""
     console = Console()
     rows = score_table(evaluation, digits=2)
     table = Table(title=f"CRPS on test episodes, {forecasters(evaluation)}; lower is better", box=None, padding=(0, 1))
@@ -190,4 +167,6 @@ def print_report(evaluation: Evaluation, figures: dict[str, float], folder: str 
     console.print("(log): of log(1 + value)\n")
     for name, value in figures.items():
         console.print(f"{name:<28}[bold]{value:.4g}[/]")
+    for text in warnings:
+        console.print(f"[bold red]warning[/] {text}", highlight=False)
     console.print(f"twin, card, metrics and plots: [bold]{portable_path(folder)}[/]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ class TwinTrainer(Trainer):
         splits: The record; its training and validation parts are used.
         sequence_length: Steps of a training sequence.
         sequence_stride: Steps between the starts of two sequences of an episode.
+        run_arguments: From `result_arguments`, kept in every checkpoint to be compared when the run is resumed.
     """
 
     def __init__(
@@ -96,7 +98,9 @@ class TwinTrainer(Trainer):
         splits: Splits,
         sequence_length: int,
         sequence_stride: int,
+        run_arguments: Mapping[str, Any] | None = None,
     ) -> None:
+        self.run_arguments = run_arguments
         self.train_record, self.validation_record = splits.train, splits.validation
         self.fingerprint, self.sequence_length = splits.fingerprint, sequence_length
         super().__init__(
@@ -209,4 +213,5 @@ class TwinTrainer(Trainer):
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()  # each process saves the state of its own random generators
         if self.args.should_save:
-            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}", self.fingerprint)
+            folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+            mark_complete(folder, self.fingerprint, self.run_arguments)

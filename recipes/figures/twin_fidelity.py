@@ -1,4 +1,4 @@
-"""Roll-out errors of the shipped twin of `dynamic` on episodes of its own, beside three forecasters."""
+"""Roll-out errors of the shipped twin of `dynamic` on episodes of its own, beside four forecasters."""
 
 from __future__ import annotations
 

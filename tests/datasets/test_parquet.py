@@ -204,7 +204,11 @@ def test_bad_columns_are_named(tmp_path, table):
     path = tmp_path / "bad.parquet"
     slices = ["video", "contrl"] * 40
     for broken, message in [
-        (table.drop_columns("load"), "column `load` is missing; did you mean `next_load`"),
+        (table.drop_columns("load"), "column `load` is missing; the file"),
+        (
+            table.append_column("lod", table.column("load")).drop_columns("load"),
+            "column `load` is missing; did you mean `lod`",
+        ),
         (rewrite_table(table, {"load": ["high"] * 80}), "column `load` must be number, got string"),
         (rewrite_table(table, {"step": np.zeros(80)}), "column `step` must be integer, got double"),
         (rewrite_table(table, {"slice": slices}), "row 1: unknown slice 'contrl'.*did you mean `control`"),
@@ -274,3 +278,8 @@ def test_metadata_is_plain_json_for_other_tools(tmp_path):
     frame = pd.read_parquet(path)
     assert list(frame.columns[:3]) == ["episode", "step", "slice"]
     assert len(frame) == 80
+
+
+def test_the_order_of_arguments_is_said(tmp_path):
+    with pytest.raises(TypeError, match=r"`write_transitions\(path, transitions\)`"):
+        write_transitions(make_record(), tmp_path / "record.parquet")

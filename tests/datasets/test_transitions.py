@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gentwin.datasets import TransitionError, concatenate
+from gentwin.datasets import TransitionError, Transitions, concatenate, read_transitions, write_transitions
 from gentwin.datasets.sequences import window_indices
 from gentwin.schema import TransitionSchema
 from tests.datasets.records import SCHEMA, make_record
@@ -135,3 +135,15 @@ def test_windows_cover_every_step_and_stay_in_their_run(sizes, length, data):
 def test_window_sizes_out_of_range_are_refused(length, stride):
     with pytest.raises(ValueError, match=r"`(length|stride)` must be"):
         make_record().sequences(length, stride)
+
+
+def test_context_and_outcome_may_be_left_out_where_the_schema_has_none(tmp_path):
+    record = make_record()
+    schema = dataclasses.replace(SCHEMA, context=(), outcome=())
+    arrays = {name: getattr(record, name) for name in ("episode", "step", "state", "action", "next_state")}
+    bare = Transitions(schema, **arrays)
+    assert bare.context.shape == bare.outcome.shape == (len(record), 2, 0)
+    write_transitions(tmp_path / "bare.parquet", bare)
+    assert read_transitions(tmp_path / "bare.parquet").fingerprint() == bare.fingerprint()
+    with pytest.raises(TransitionError, match=r"`context` must be an array \(40, 2, 1\)"):
+        Transitions(SCHEMA, **arrays, outcome=record.outcome)

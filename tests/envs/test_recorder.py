@@ -202,3 +202,29 @@ def test_environment_must_report_its_schema(tmp_path):
     env = TransitionRecorder(Silent(2), tmp_path / "a.parquet")
     with pytest.raises(TransitionError, match="`info` lacks field `num_users`"):
         env.reset(seed=0)
+
+
+@pytest.mark.parametrize("name", ["RanSlicing", "TwinSlicing"])
+def test_slicing_environments_are_recorded_across_resets(tmp_path, name):
+    path = tmp_path / "slicing.parquet"
+    length = {"RanSlicing": "episode_steps", "TwinSlicing": "horizon"}[name]
+    env = gymnasium.make_vec(f"gentwin/{name}-v0", num_envs=2, preset="dynamic", **{length: 10})
+    env = record_transitions(env, path)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    for step in range(25):
+        *_, info = env.step(env.action_space.sample())
+        assert ("delivered" in info) == (step not in (10, 21))
+    env.close()
+    record = read_transitions(path)
+    assert list(np.unique(record.episode, return_counts=True)[1]) == [10, 10, 10, 10, 3, 3]
+
+
+def test_steps_after_the_end_of_a_scalar_episode_are_left_out(tmp_path):
+    path = tmp_path / "slicing.parquet"
+    env = record_transitions(gymnasium.make("gentwin/RanSlicing-v0", preset="dynamic", episode_steps=2), path)
+    env.reset(seed=0)
+    for action in range(4):
+        env.step(action)
+    env.close()
+    assert len(read_transitions(path)) == 2

@@ -117,11 +117,31 @@ def test_history_before_a_start_shapes_the_memory(twin):
         ({"horizon": 0}, "`horizon` must be at least 1"),
         ({"observation_fields": ("delay",)}, "`delay` is not a state field"),
         ({"slots_per_step": 100}, "`twin` must have been trained on"),
+        ({"preset": "hua2019"}, "`preset` must be what the twin was trained on, 'dynamic', got 'hua2019'"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(twin, arguments, message):
     with pytest.raises(ValueError, match=message):
         make_vec(twin, **arguments)
+
+
+def test_the_preset_of_the_twin_may_be_named(twin):
+    assert make_vec(twin, preset="dynamic").unwrapped.parameters == make_vec(twin).unwrapped.parameters
+
+
+def test_arguments_of_the_sibling_environment_are_told_apart(twin):
+    with pytest.raises(TypeError, match=r"`episode_steps` is not an argument of .*`horizon` here"):
+        make_vec(twin, episode_steps=10)
+    with pytest.raises(TypeError, match=r"`horizon` is not an argument of .*`episode_steps` here"):
+        gymnasium.make("gentwin/RanSlicing-v0", horizon=10)
+
+
+@pytest.mark.parametrize("name", ["RanSlicing", "TwinSlicing"])
+def test_one_action_is_one_integer(name):
+    env = gymnasium.make(f"gentwin/{name}-v0", preset="dynamic").unwrapped
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="`action` must be one integer, got"):
+        env.step([1, 2, 3])
 
 
 def test_an_unfitted_twin_is_refused():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
+from gentwin.models.modeling_distributional import DistributionalTwin
 from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.schema import Field, TransitionSchema
 from tests.twin_contract import TwinContract
@@ -55,10 +56,10 @@ def toy_sequences(size: int, steps: int, seed: int, schema: TransitionSchema = S
 
 
 class DynamicsContract(TwinContract):
-    """What a twin of slice dynamics promises besides: causal encodings, pure steps, bounded and calibrated draws."""
+    """What a twin of slice dynamics promises besides: causal encodings, pure steps, bounded targets."""
 
     model_class: type[DynamicsTwin]
-    sizes: ClassVar[dict[str, int]]
+    sizes: ClassVar[dict[str, Any]]
 
     def make_config(self, schema: TransitionSchema = SCHEMA, **changes):
         return self.model_class.config_class(schema=schema.to_dict(), **{**self.sizes, **changes})
@@ -145,12 +146,103 @@ class DynamicsContract(TwinContract):
         with torch.inference_mode():
             first, next_state = model.step(observation, action, state, noise, context)
             again, _ = model.step(observation, action, state, noise, context)
-            other, _ = model.step(observation, action, state, -noise, context)
             later, _ = model.step(observation, action, next_state, noise, context)
         assert torch.equal(first, again)
-        assert not torch.equal(first, other)
         assert not torch.equal(first, later)
         assert all(len(part) == 8 for part in next_state)
+
+    def test_long_roll_outs_stay_in_range(self) -> None:
+        targets = self.roll_out(self.make_model(), size=16, steps=300)
+        training = toy_sequences(16, steps=12, seed=1)["labels"]
+        assert torch.isfinite(targets).all()
+        assert (targets[..., 0] >= 0).all()
+        assert (targets[..., 0] <= 3 * training[..., 0].max()).all()
+        assert ((targets[..., 2] >= 0) & (targets[..., 2] <= 1)).all()
+
+    # Schema and shapes
+
+    def test_slices_and_fields_come_from_the_schema(self) -> None:
+        schema = TransitionSchema(
+            slices=tuple("abcde"), state=SCHEMA.state[:1], action=SCHEMA.action[:1], outcome=(), step_ms=100.0
+        )
+        torch.manual_seed(0)
+        model = self.model_class(self.make_config(schema))
+        states, actions = torch.rand(4, 6, 5, 1), torch.rand(4, 6, 5, 1)
+        model.fit_normalization(states, actions, labels=states)
+        assert torch.isfinite(model(states, actions, labels=states).loss)
+        targets, _ = model.step(states[:, 0], actions[:, 0], model.initial_state(4), torch.randn(4, 5, 1))
+        assert targets.shape == (4, 5, 1)
+
+    @pytest.mark.parametrize("name", ["states", "actions", "contexts", "labels"])
+    def test_wrong_shape_is_refused_by_name(self, name: str) -> None:
+        model, batch = self.make_model(), self.make_batch()
+        with pytest.raises(ValueError, match=f"`{name}` must have shape"):
+            model(**{**batch, name: batch[name][..., :-1]})
+        if name in ("contexts", "labels"):
+            with pytest.raises(ValueError, match=f"`{name}`.*got None"):
+                model(**{**batch, name: None})
+
+    def test_a_step_refuses_what_would_spread(self) -> None:
+        model, batch = self.make_model(), self.make_batch()
+        schema = model.transition_schema
+        states, actions, contexts = (batch.get(name) for name in ("states", "actions", "contexts"))
+        copies = len(states)
+        inputs = [states[:, 0].clone(), actions[:, 0], model.initial_state(copies)]
+        noise = torch.zeros(copies, model.num_slices, model.num_targets)
+        context = {} if contexts is None else {"context": contexts[:, 0]}
+        with pytest.raises(TypeError, match="`observation` must be a torch tensor, got ndarray"):
+            model.step(inputs[0].numpy(), *inputs[1:], noise, **context)
+        with pytest.raises(ValueError, match="`noise` must be a torch tensor"):
+            model.step(*inputs, noise.numpy(), **context)
+        inputs[0][1, 0, 0] = torch.nan
+        message = f"`{schema.state[0].name}` of slice `{schema.slices[0]}` must be finite, got nan in copy 1"
+        for call in (model.predict, model.observe):
+            with pytest.raises(ValueError, match=message):
+                call(*inputs, **context)
+        with pytest.raises(ValueError, match=message):
+            model.step(*inputs, noise, **context)
+
+    def test_statistics_refuse_what_is_not_finite(self) -> None:
+        model, batch = self.model_class(self.make_config()), self.make_batch()
+        batch["labels"][0, 0, 0, 0] = torch.nan
+        with pytest.raises(ValueError, match="`labels` must be finite"):
+            model.fit_normalization(**batch)
+
+    def test_statistics_ignore_padding(self) -> None:
+        model, batch = self.make_model(), self.make_batch()
+        model.fit_normalization(**batch)
+        expected = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        padded = {
+            name: torch.cat((part, part[:, -1:].repeat_interleave(3, dim=1)), dim=1) for name, part in batch.items()
+        }
+        padded["mask"][:, -3:] = False
+        padded["labels"][:, -3:] = torch.nan
+        model.fit_normalization(**padded)
+        for name, buffer in model.named_buffers():
+            torch.testing.assert_close(buffer, expected[name])
+
+    @pytest.mark.parametrize(("name", "value"), [("hidden_size", 0), ("feature_clip", 0), ("range_margin", -0.1)])
+    def test_bad_size_is_refused_by_name(self, name: str, value: int) -> None:
+        with pytest.raises(StrictDataclassError, match=f"`{name}`"):
+            self.make_config(**{name: value})
+
+    def test_missing_schema_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="`schema`"):
+            self.model_class(self.model_class.config_class())
+
+
+class DistributionalContract(DynamicsContract):
+    """What a twin that draws from distributions promises besides: calibrated draws, members, joint noise."""
+
+    model_class: type[DistributionalTwin]
+
+    def test_noise_matters(self) -> None:
+        model, data = self.make_model(), self.make_batch()
+        state, noise = model.initial_state(8), torch.randn(8, 2, 3)
+        observation, action, context = self.arguments(data)
+        with torch.inference_mode():
+            drawn, other = (model.step(observation, action, state, sign * noise, context)[0] for sign in (1, -1))
+        assert not torch.equal(drawn, other)
 
     def test_each_copy_uses_its_own_member(self) -> None:
         model, data = self.make_model(), self.make_batch()
@@ -180,16 +272,6 @@ class DynamicsContract(TwinContract):
         assert distribution.mean().shape == distribution.uncertainty().shape == (8, 2, 3)
         assert (distribution.uncertainty() > 0).all()
 
-    def test_long_roll_outs_stay_in_range(self) -> None:
-        targets = self.roll_out(self.make_model(), size=16, steps=300)
-        training = toy_sequences(16, steps=12, seed=1)["labels"]
-        assert torch.isfinite(targets).all()
-        assert (targets[..., 0] >= 0).all()
-        assert (targets[..., 0] <= 3 * training[..., 0].max()).all()
-        assert ((targets[..., 2] >= 0) & (targets[..., 2] <= 1)).all()
-
-    # Learning
-
     def test_learns_known_dynamics(self) -> None:
         torch.manual_seed(0)
         model = self.train(self.model_class(self.make_config()), num_steps=250)
@@ -217,58 +299,10 @@ class DynamicsContract(TwinContract):
         assert torch.corrcoef(torch.stack((drawn[:, 0, 0], drawn[:, 0, 2])))[0, 1] < -0.5
         assert torch.corrcoef(torch.stack((drawn[:, 0, 0], drawn[:, 1, 0])))[0, 1].abs() < 0.2
 
-    # Schema and shapes
-
-    def test_slices_and_fields_come_from_the_schema(self) -> None:
-        schema = TransitionSchema(
-            slices=tuple("abcde"), state=SCHEMA.state[:1], action=SCHEMA.action[:1], outcome=(), step_ms=100.0
-        )
-        torch.manual_seed(0)
-        model = self.model_class(self.make_config(schema))
-        states, actions = torch.rand(4, 6, 5, 1), torch.rand(4, 6, 5, 1)
-        model.fit_normalization(states, actions, labels=states)
-        assert torch.isfinite(model(states, actions, labels=states).loss)
-        targets, _ = model.step(states[:, 0], actions[:, 0], model.initial_state(4), torch.randn(4, 5, 1))
-        assert targets.shape == (4, 5, 1)
-
-    @pytest.mark.parametrize("name", ["states", "actions", "contexts", "labels"])
-    def test_wrong_shape_is_refused_by_name(self, name: str) -> None:
-        model, batch = self.make_model(), self.make_batch()
-        with pytest.raises(ValueError, match=f"`{name}` must have shape"):
-            model(**{**batch, name: batch[name][..., :-1]})
-        if name in ("contexts", "labels"):
-            with pytest.raises(ValueError, match=f"`{name}`.*got None"):
-                model(**{**batch, name: None})
-
-    def test_statistics_refuse_what_is_not_finite(self) -> None:
-        model, batch = self.model_class(self.make_config()), self.make_batch()
-        batch["labels"][0, 0, 0, 0] = torch.nan
-        with pytest.raises(ValueError, match="`labels` must be finite"):
-            model.fit_normalization(**batch)
-
-    def test_statistics_ignore_padding(self) -> None:
-        model, batch = self.make_model(), self.make_batch()
-        model.fit_normalization(**batch)
-        expected = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        padded = {
-            name: torch.cat((part, part[:, -1:].repeat_interleave(3, dim=1)), dim=1) for name, part in batch.items()
-        }
-        padded["mask"][:, -3:] = False
-        padded["labels"][:, -3:] = torch.nan
-        model.fit_normalization(**padded)
-        for name, buffer in model.named_buffers():
-            torch.testing.assert_close(buffer, expected[name])
-
-    @pytest.mark.parametrize(
-        ("name", "value"), [("hidden_size", 0), ("num_members", 0), ("num_quantiles", 1), ("feature_clip", 0)]
-    )
-    def test_bad_size_is_refused_by_name(self, name: str, value: int) -> None:
+    @pytest.mark.parametrize(("name", "value"), [("num_members", 0), ("num_quantiles", 1), ("embedding_size", 0)])
+    def test_bad_head_is_refused_by_name(self, name: str, value: int) -> None:
         with pytest.raises(StrictDataclassError, match=f"`{name}`"):
             self.make_config(**{name: value})
-
-    def test_missing_schema_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="`schema`"):
-            self.model_class(self.model_class.config_class())
 
     def test_noise_with_memory_keeps_its_spread(self) -> None:
         model = self.make_model()

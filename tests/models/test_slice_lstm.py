@@ -1,10 +1,10 @@
 from typing import ClassVar
 
 from gentwin.models.slice_lstm import SliceLstmTwinModel
-from tests.models.dynamics_contract import DynamicsContract
+from tests.models.dynamics_contract import DistributionalContract
 
 
-class TestSliceLstm(DynamicsContract):
+class TestSliceLstm(DistributionalContract):
     model_class = SliceLstmTwinModel
     sizes: ClassVar = {
         "embedding_size": 24,

@@ -5,10 +5,10 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from gentwin.models.slice_transformer import SliceTransformerTwinModel
-from tests.models.dynamics_contract import DynamicsContract, toy_sequences
+from tests.models.dynamics_contract import DistributionalContract, toy_sequences
 
 
-class TestSliceTransformer(DynamicsContract):
+class TestSliceTransformer(DistributionalContract):
     model_class = SliceTransformerTwinModel
     sizes: ClassVar = {
         "embedding_size": 24,

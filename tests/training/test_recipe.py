@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +17,8 @@ from matplotlib.image import imread
 
 import gentwin
 from gentwin.training.checkpoints import is_complete, list_checkpoints
+from gentwin.training.checks import caveats
+from gentwin.training.report import portable_command, write_arguments
 from tests.training.conftest import ROOT, command, make_record, run_recipe, settings
 
 
@@ -70,6 +74,16 @@ def test_two_processes_give_the_result_of_one(finished: Path, workplace: Path):
         assert tensor.numpy() == pytest.approx(weights[1][name].numpy(), rel=1e-3, abs=1e-4), name
 
 
+def test_resuming_with_another_argument_is_refused(
+    finished: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe
+):
+    monkeypatch.chdir(workplace)
+    line = ["--config", "tiny.yaml", "--resume_from_checkpoint", "true"]
+    with pytest.raises(SystemExit, match=r"`learning_rate` was 0\.01 and is 0\.5"):
+        recipe.prepare_or_exit([*line, "--learning_rate", "0.5"])
+    assert list_checkpoints(finished)
+
+
 def test_killed_and_resumed_equals_uninterrupted(finished: Path, workplace: Path):
     arguments = ("--output_dir", "outputs/killed")
     process = subprocess.Popen(command(*arguments), **settings(workplace), stdout=subprocess.DEVNULL)
@@ -101,7 +115,8 @@ def test_killed_and_resumed_equals_uninterrupted(finished: Path, workplace: Path
         (("--model_type", "gentwin_slice_lst"), "did you mean `gentwin_slice_lstm`"),
         (("--model_config.hiden_size", "3"), "did you mean `hidden_size`"),
         (("--plot_fields", "speed"), "`plot_fields`"),
-        (("--validation_size", "9"), "`validation_size` and `test_size`"),
+        (("--data_layout", "explora-log"), "record.parquet is a file of transitions already.*--data_layout none"),
+        (("--validation_size", "9"), "`validation_size` and `test_size`.*--validation_size 1 --test_size 1"),
         (("--sibling_runs", "nowhere"), "`sibling_runs`"),
         (("--unknown", "1"), "`--unknown` is not an argument"),
     ],
@@ -114,6 +129,64 @@ def test_bad_input_is_refused_before_training(
     with pytest.raises(SystemExit, match=message):
         recipe.main(["--config", "tiny.yaml", "--output_dir", "outputs/refused", *arguments])
     assert not list(workplace.glob("outputs/refused/*"))
+
+
+def test_all_that_does_not_fit_is_said_at_once_with_what_would(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe
+):
+    monkeypatch.chdir(workplace)
+    line = ["--config", "tiny.yaml", "--output_dir", "outputs/refused"]
+    misfits = ["--plot_fields", "speed", "--horizons", "1", "30", "--global_batch_size", "400"]
+    with pytest.raises(SystemExit) as refusal:
+        recipe.prepare_or_exit([*line, *misfits])
+    message = str(refusal.value)
+    assert "3 arguments do not fit the record record.parquet" in message
+    assert "queued_bits, channel_db, ssr" in message
+    remedy = re.findall(r"`(--[^`]*)` would do", message)
+    assert len(remedy) == 2
+    recipe.prepare_or_exit([*line, *shlex.split(" ".join(remedy))])
+
+
+def test_the_default_recipe_takes_any_record(workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe):
+    monkeypatch.chdir(workplace)
+    line = ["--data_path", "record.parquet", "--burn_in_steps", "3", "--horizons", "4", "--global_batch_size", "4"]
+    arguments, *_ = recipe.prepare_or_exit([*line, "--output_dir", "outputs/default"])
+    assert arguments[1].model_config["embedding_size"] == 40
+
+
+def test_the_arguments_of_a_run_repeat_it(finished: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe):
+    monkeypatch.chdir(workplace)
+    recipe.main(["--config", str(finished / "training_arguments.yaml"), "--output_dir", "outputs/repeated"])
+    assert read_metrics(workplace / "outputs/repeated") == read_metrics(finished)
+
+
+def test_data_elsewhere_is_found_again(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    inside, outside = tmp_path / "run/record.parquet", workplace / "record.parquet"
+    for given, written in ((inside, "run/record.parquet"), (outside, str(outside)), ("../record.parquet",) * 2):
+        write_arguments(tmp_path / "run", {"data_path": str(given), "resume_from_checkpoint": "true"})
+        content = yaml.safe_load((tmp_path / "run/training_arguments.yaml").read_text())
+        assert content == {"data_path": written}
+        assert f"--data_path {written}" in portable_command(["--data_path", str(given)])
+
+
+def test_a_weak_twin_comes_with_a_warning(finished: Path):
+    assert "**Warning.** The twin was trained for 12 optimiser steps only" in (finished / "README.md").read_text()
+    assert caveats(100, {"crps_skill_persistence_1": 0.1, "crps_skill_boosting_1": -0.1}) == []
+    weak = {"crps_skill_persistence_1": 0.1, "crps_skill_persistence_10": -0.2, "crps_skill_persistence_50": -0.1}
+    (warning,) = caveats(1000, weak)
+    assert "`horizons` 10, 50" in warning and "worse than persistence" in warning
+
+
+def test_the_card_of_a_twin_without_an_environment_shows_how_to_step_it(
+    finished: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(workplace)
+    code = re.search(r"## Use\n\n```python\n(.*?)```", (finished / "README.md").read_text(), re.DOTALL)[1]
+    names: dict = {}
+    exec(code, names)
+    assert names["observation"].shape == (64, 2, 2) and names["expected"].shape == (64, 2, 3)
 
 
 def test_one_seed_gives_one_result_and_the_card_the_spread(

@@ -6,8 +6,9 @@ import os
 
 from gentwin.datasets.converters import explora, scope
 from gentwin.datasets.converters.kpi import kpi_schema
-from gentwin.datasets.parquet import write_transitions
+from gentwin.datasets.parquet import is_transition_file, write_transitions
 from gentwin.datasets.transitions import Transitions
+from gentwin.datasets.validation import TransitionError
 from gentwin.schema import did_you_mean
 
 LAYOUTS = {**explora.LAYOUTS, **scope.LAYOUTS}
@@ -31,6 +32,11 @@ def read_layout(source: str | os.PathLike, layout: str) -> Transitions:
     if layout not in LAYOUTS:
         known = ", ".join(LAYOUTS)
         raise ValueError(f"`layout` must be one of {known}, got {layout!r}{did_you_mean(layout, list(LAYOUTS))}")
+    if is_transition_file(source):
+        raise TransitionError(
+            f"{os.fspath(source)} is a file of transitions already, not a log of layout {layout!r}; read it as it is, "
+            "with `read_transitions` or in the recipe with `--data_layout none`."
+        )
     return LAYOUTS[layout](source)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from huggingface_hub.dataclasses import strict
 
-from gentwin.models.configuration_dynamics import DynamicsTwinConfig
+from gentwin.models.configuration_dynamics import DistributionalTwinConfig
 
 
 @strict
-class SliceLstmTwinConfig(DynamicsTwinConfig):
+class SliceLstmTwinConfig(DistributionalTwinConfig):
     r"""Configuration of [`SliceLstmTwinModel`][gentwin.models.slice_lstm.SliceLstmTwinModel].
 
-    All fields are those of [`DynamicsTwinConfig`][gentwin.models.configuration_dynamics.DynamicsTwinConfig].
+    All fields are those of
+    [`DistributionalTwinConfig`][gentwin.models.configuration_dynamics.DistributionalTwinConfig].
 
     Example:
         ```python

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gentwin.models.modeling_dynamics import DynamicsTwin, State
+from gentwin.models.modeling_distributional import DistributionalTwin
+from gentwin.models.modeling_dynamics import State
 from gentwin.models.slice_lstm.configuration_slice_lstm import SliceLstmTwinConfig
 
 
-class SliceLstmTwinModel(DynamicsTwin):
+class SliceLstmTwinModel(DistributionalTwin):
     """LSTM twin of a sliced network; every slice runs through the same weights with an embedding of its own.
 
     The memory of a copy is the pair of LSTM vectors of each slice, two tensors `(B, N, hidden_size)`.

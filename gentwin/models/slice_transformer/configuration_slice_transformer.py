@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from huggingface_hub.dataclasses import strict
 
-from gentwin.models.configuration_dynamics import DynamicsTwinConfig
+from gentwin.models.configuration_dynamics import DistributionalTwinConfig
 
 
 @strict
-class SliceTransformerTwinConfig(DynamicsTwinConfig):
+class SliceTransformerTwinConfig(DistributionalTwinConfig):
     r"""Configuration of [`SliceTransformerTwinModel`][gentwin.models.slice_transformer.SliceTransformerTwinModel].
 
-    Fields besides those of [`DynamicsTwinConfig`][gentwin.models.configuration_dynamics.DynamicsTwinConfig]:
+    Fields besides those of
+    [`DistributionalTwinConfig`][gentwin.models.configuration_dynamics.DistributionalTwinConfig]:
 
     Args:
         num_hidden_layers: Number of attention blocks.

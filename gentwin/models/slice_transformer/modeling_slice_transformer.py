@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gentwin.models.modeling_dynamics import DynamicsTwin, State
+from gentwin.models.modeling_distributional import DistributionalTwin
+from gentwin.models.modeling_dynamics import State
 from gentwin.models.slice_transformer.configuration_slice_transformer import SliceTransformerTwinConfig
 
 
-class SliceTransformerTwinModel(DynamicsTwin):
+class SliceTransformerTwinModel(DistributionalTwin):
     """Causal transformer twin of a sliced network; every slice runs through the same weights.
 
     A token is one step of one slice. Every block attends to the latest `window` steps, and what it needs of them is the

@@ -1,0 +1,57 @@
+"""Reinforcement learning on networks, on their twins, and on both."""
+
+from gentwin.rl.agent import AgentError, greedy_policy, q_network_config, require_fit
+from gentwin.rl.collector import Collector
+from gentwin.rl.distillation import DistillationArguments, DistillationReport, distil
+from gentwin.rl.evaluation import Evaluation, evaluate, per_slice
+from gentwin.rl.experience import Experience, branch_points
+from gentwin.rl.gan_dqn import GanQLearner
+from gentwin.rl.guard import ViolationGuard
+from gentwin.rl.landscape import loss_along_gradient, loss_surface, sharpness
+from gentwin.rl.learner import LearnerArguments, Pull, QLearner
+from gentwin.rl.learner_factory import make_learner
+from gentwin.rl.offline import OfflineTwinEnhancedTrainer, replay_from_transitions, train_offline
+from gentwin.rl.plain import PlainTrainer
+from gentwin.rl.published import zhang2024_arguments
+from gentwin.rl.replay import Batch, ReplayBuffer
+from gentwin.rl.training import Progress, train
+from gentwin.rl.twin_enhanced import TwinEnhancedArguments, TwinEnhancedTrainer
+from gentwin.rl.twin_fitting import TwinFitArguments, fit_twin
+
+__all__ = [
+    "AgentError",
+    "Batch",
+    "Collector",
+    "DistillationArguments",
+    "DistillationReport",
+    "Evaluation",
+    "Experience",
+    "GanQLearner",
+    "LearnerArguments",
+    "OfflineTwinEnhancedTrainer",
+    "PlainTrainer",
+    "Progress",
+    "Pull",
+    "QLearner",
+    "ReplayBuffer",
+    "TwinEnhancedArguments",
+    "TwinEnhancedTrainer",
+    "TwinFitArguments",
+    "ViolationGuard",
+    "branch_points",
+    "distil",
+    "evaluate",
+    "fit_twin",
+    "greedy_policy",
+    "loss_along_gradient",
+    "loss_surface",
+    "make_learner",
+    "per_slice",
+    "q_network_config",
+    "replay_from_transitions",
+    "require_fit",
+    "sharpness",
+    "train",
+    "train_offline",
+    "zhang2024_arguments",
+]

@@ -1,0 +1,105 @@
+"""Interaction with a batched environment, transition by transition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from gentwin.rl.replay import ReplayBuffer
+
+Policy = Callable[[np.ndarray], np.ndarray]
+
+
+class Collector:
+    """Steps all copies of an environment and keeps count of the interactions.
+
+    The step in which a copy is reset is not a transition: it is not counted and not stored.
+
+    Args:
+        env: A vector environment with next-step or disabled autoreset (episodes without end).
+        seed: Of its first reset.
+        buffer: Where transitions go.
+        listener: Called after every step of the environment with the `info` before, the actions, the `info` after and
+            which copies made a real transition.
+
+    Attributes:
+        num_steps: Interactions so far, over all copies.
+        is_first: `(num_envs,)` bool, true where the episode has just begun.
+
+    Raises:
+        ValueError: If the environment resets copies within a step.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv,
+        seed: int | None,
+        buffer: ReplayBuffer,
+        listener: Callable[[dict[str, Any], np.ndarray, dict[str, Any], np.ndarray], None] | None = None,
+    ) -> None:
+        mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
+        if mode is AutoresetMode.SAME_STEP:
+            raise ValueError(
+                "`autoreset_mode` must be next-step, got same-step, which hides the last state; make the environment "
+                "with `vector_kwargs={'autoreset_mode': AutoresetMode.NEXT_STEP}`."
+            )
+        self.env, self.buffer, self.listener = env, buffer, listener
+        self.num_steps = 0
+        self.observations, self.info = env.reset(seed=seed)
+        self.is_first = np.ones(env.num_envs, bool)
+        self._ended = np.zeros(env.num_envs, bool)
+
+    def step(self, policy: Policy) -> dict[str, np.ndarray]:
+        """Acts once in every copy.
+
+        Args:
+            policy: Maps observations `(num_envs, F)` to actions `(num_envs,)`.
+
+        Returns:
+            `reward` of every real transition and, if the environment tells, `utility`; shapes `(num_real,)`.
+        """
+        before, actions = self.observations, policy(self.observations)
+        after, rewards, terminated, truncated, info = self.env.step(actions)
+        real = ~self._ended
+        if self.listener is not None:
+            self.listener(self.info, actions, info, real)
+        flat = before.reshape(len(before), -1), after.reshape(len(after), -1)
+        if real.all():
+            self.buffer.add(flat[0], actions, rewards, flat[1], terminated)
+        else:
+            self.buffer.add(flat[0][real], actions[real], rewards[real], flat[1][real], terminated[real])
+        self.is_first = ~real
+        self.observations, self.info, self._ended = after, info, terminated | truncated
+        self.num_steps += int(real.sum())
+        seen = {"reward": rewards[real]}
+        if "utility" in info:
+            seen["utility"] = info["utility"][real]
+        return seen
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Returns where the interaction stands, but for environment and buffer, as arrays."""
+        return {
+            "num_steps": np.array(self.num_steps),
+            "observations": self.observations,
+            "is_first": self.is_first,
+            "ended": self._ended,
+            **{f"info.{name}": np.asarray(values) for name, values in self.info.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Puts back what `state_dict` returned; environment and buffer must be put back too.
+
+        Raises:
+            ValueError: If it is of another number of copies or other observations.
+        """
+        if state["observations"].shape != self.observations.shape:
+            raise ValueError(
+                f"`observations` must have shape {self.observations.shape}, got {state['observations'].shape}; make "
+                "the environment with the `num_envs` and `observation_fields` it had."
+            )
+        self.num_steps, self.observations = int(state["num_steps"]), state["observations"]
+        self.is_first, self._ended = state["is_first"], state["ended"]
+        self.info = {name.removeprefix("info."): state[name] for name in state if name.startswith("info.")}

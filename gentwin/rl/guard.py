@@ -1,0 +1,116 @@
+"""Safe exploration: actions whose predicted violation of the SLA is too large are not taken in the network."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+
+from gentwin.envs.slicing import SlicingVectorEnv
+from gentwin.models.modeling_dynamics import DynamicsTwin
+from gentwin.rl.agent import AgentError
+
+QUANTILE_LEVELS = tuple((np.arange(8) + 0.5) / 8)
+
+
+class ViolationGuard:
+    """Holds actions to allocations under which no slice is expected to break its SLA too often.
+
+    The violation of an allocation is the largest share, over slices, of packets outside their SLA in the next window,
+    `1 - SSR`, in expectation under the twin after what was seen so far. An action above the bound is replaced by the
+    allowed one whose allocation is nearest; if none is allowed, by the one with the smallest violation. Give the guard
+    to [`train`][gentwin.rl.training.train].
+
+    Args:
+        twin: Twin of the network; [`replace_twin`][gentwin.rl.guard.ViolationGuard.replace_twin] when there is a
+            better one.
+        env: Vector environment of the network, which observes all state fields.
+        bound: Largest violation allowed, above 0 and below 1.
+
+    Attributes:
+        num_decisions: Actions asked about so far.
+        num_replaced: Actions replaced so far.
+        num_without_choice: Decisions at which no allocation was within the bound.
+
+    Raises:
+        AgentError: If environment and twin do not fit each other.
+        ValueError: If the bound is out of range.
+    """
+
+    def __init__(self, twin: DynamicsTwin, env: VectorEnv, bound: float) -> None:
+        if not 0 < bound < 1:
+            raise ValueError(f"`bound` must be above 0 and below 1, got {bound}.")
+        base = env.unwrapped
+        if not isinstance(base, SlicingVectorEnv):
+            raise AgentError(f"`env` must be an environment of a sliced network, got {type(base).__name__}.")
+        names = tuple(field.name for field in base.schema.state)
+        if base.observation_fields != names:
+            raise AgentError(
+                f"`observation_fields` must be all state fields {names} for a guard, got {base.observation_fields}; "
+                "make the environment with observation_fields='all'."
+            )
+        self.bound, self.schema, self.allocations = bound, base.schema, base.allocations
+        self.num_decisions = self.num_replaced = self.num_without_choice = 0
+        self._ssr = len(names) + [field.name for field in base.schema.outcome].index("ssr")
+        self._num_envs = env.num_envs
+        self.replace_twin(twin)
+
+    def replace_twin(self, twin: DynamicsTwin) -> None:
+        """Goes on with another twin, whose memory begins empty.
+
+        Raises:
+            AgentError: If it is not a twin of the environment's network.
+        """
+        if twin.transition_schema.slices != self.schema.slices or twin.transition_schema.state != self.schema.state:
+            raise AgentError(
+                f"`twin` must be one of the slices {list(self.schema.slices)} and their state fields, got one of "
+                f"{list(twin.transition_schema.slices)}."
+            )
+        twin.require_fitted()
+        self.twin = twin.eval()
+        self._memory = twin.initial_state(self._num_envs)
+
+    @torch.inference_mode()
+    def __call__(self, observations: np.ndarray, actions: np.ndarray, is_first: np.ndarray) -> np.ndarray:
+        """Returns the actions `(B,)` to take.
+
+        Args:
+            observations: `(B, N * S)`, all state fields.
+            actions: `(B,)`, the actions meant.
+            is_first: `(B,)` bool, true where an episode has just begun.
+        """
+        device = self.twin.device
+        state = torch.from_numpy(observations.reshape(len(observations), len(self.schema.slices), -1)).to(device)
+        if is_first.any():
+            fresh, mask = self.twin.initial_state(len(state)), torch.from_numpy(is_first).to(device)
+            self._memory = tuple(
+                torch.where(mask.view(-1, *[1] * (old.ndim - 1)), new, old)
+                for new, old in zip(fresh, self._memory, strict=True)
+            )
+        violation = self._violations(state)
+        taken = self._nearest_allowed(actions, violation)
+        bandwidths = torch.from_numpy(self.allocations[taken][..., None].astype(np.float32)).to(device)
+        self._memory = self.twin.observe(state, bandwidths, self._memory)
+        self.num_decisions += len(actions)
+        self.num_replaced += int((taken != actions).sum())
+        self.num_without_choice += int((violation.min(axis=1) > self.bound).sum())
+        return taken
+
+    def _violations(self, state: torch.Tensor) -> np.ndarray:
+        """Returns the predicted violation `(B, A)` of every allocation."""
+        copies, count = len(state), len(self.allocations)
+        bandwidths = torch.from_numpy(self.allocations[..., None].astype(np.float32)).to(state.device)
+        distribution = self.twin.predict(
+            state.repeat_interleave(count, dim=0),
+            bandwidths.repeat(copies, 1, 1),
+            tuple(part.repeat_interleave(count, dim=0) for part in self._memory),
+        )
+        ssr = distribution.quantile(list(QUANTILE_LEVELS)).mean(dim=0)[..., self._ssr]
+        return (1 - ssr.amin(dim=1)).view(copies, count).cpu().numpy()
+
+    def _nearest_allowed(self, actions: np.ndarray, violation: np.ndarray) -> np.ndarray:
+        meant = self.allocations[actions]
+        distance = ((self.allocations[None] - meant[:, None]) ** 2).sum(axis=2)
+        nearest = np.where(violation <= self.bound, distance, np.inf).argmin(axis=1)
+        has_choice = (violation <= self.bound).any(axis=1)
+        return np.where(has_choice, nearest, violation.argmin(axis=1))

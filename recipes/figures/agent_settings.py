@@ -1,0 +1,141 @@
+"""The settings in which agents are compared: network, agent, loops; one for each preset.
+
+Both arms of a setting have the same agent, the same hyper-parameters, the same number of gradient updates and the same
+evaluation. Nothing in a setting was learned from the simulator: twins are fitted to the interactions of the run alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+from gymnasium.vector import VectorEnv
+
+from gentwin.rl import LearnerArguments, TwinEnhancedArguments, TwinFitArguments
+
+MLP = [256, 256, 128, 128]  # Zhang et al., section V-A
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One comparison.
+
+    Args:
+        network: Arguments of `gentwin/RanSlicing-v0`.
+        num_envs: Copies the agent acts in; their interactions all count.
+        fixed_placement: Whether the seed of a run is the placement of its users, in training and evaluation: the
+            populations of the published networks never change.
+        head: Of the Q-network.
+        learning: Hyper-parameters of both arms, but for `updates_per_step` of the arm without twin.
+        enhanced: Loops of the arm with twin.
+        rounds: Rounds of the arm with twin.
+        plain_steps: Interactions of the arm without twin.
+        plain_starts: Interactions before that arm learns, at most `plain_stretch`.
+        plain_stretch: Interactions between two evaluations of that arm.
+        evaluation_copies: Copies a policy is evaluated on.
+        evaluation_steps: Decisions in each.
+    """
+
+    network: dict[str, Any]
+    num_envs: int
+    fixed_placement: bool
+    head: str
+    learning: LearnerArguments
+    enhanced: TwinEnhancedArguments
+    rounds: int
+    plain_steps: int
+    plain_starts: int
+    plain_stretch: int
+    evaluation_copies: int = 32
+    evaluation_steps: int = 200
+    hidden_sizes: list[int] = field(default_factory=lambda: list(MLP))
+
+    @property
+    def num_updates(self) -> int:
+        """Updates of either arm."""
+        return self.rounds * self.enhanced.practice_updates
+
+    def make_env(self, num_envs: int, seed: int) -> VectorEnv:
+        """Returns the network for training or evaluation; endless episodes."""
+        placement = {"placement_seed": seed} if self.fixed_placement else {}
+        return gymnasium.make_vec(
+            "gentwin/RanSlicing-v0", num_envs=num_envs, episode_steps=None, num_threads=1, **self.network, **placement
+        )
+
+
+DYNAMIC = Setting(
+    network={"preset": "dynamic", "observation_fields": "all"},
+    num_envs=8,
+    fixed_placement=False,
+    head="factorised",
+    learning=LearnerArguments(
+        algorithm="double_dqn",
+        discount=0.7,
+        learning_rate=5e-4,
+        batch_size=128,
+        buffer_size=100_000,
+        exploration_final=0.05,
+        exploration_decay_steps=3000,
+    ),
+    enhanced=TwinEnhancedArguments(
+        first_steps=1000,
+        steps_per_round=500,
+        practice_updates=4000,
+        practice_exploration=0.1,
+        fit=TwinFitArguments(model_config={"num_members": 3}),
+    ),
+    rounds=4,
+    plain_steps=64_000,
+    plain_starts=1000,
+    plain_stretch=2000,
+)
+BANDIT_LEARNING = LearnerArguments(
+    algorithm="double_dqn",
+    discount=0.0,  # one decision does not influence the next
+    learning_rate=1e-3,
+    batch_size=128,
+    buffer_size=20_000,
+    exploration_final=0.1,
+    exploration_decay_steps=20,
+)
+BANDIT_LOOPS = TwinEnhancedArguments(
+    first_steps=32,
+    hold_steps=1.0,
+    steps_per_round=8,
+    practice_updates=600,
+    practice_exploration=0.5,
+    practice_copies=64,
+    practice_horizon=1,
+    history_steps=0,
+    fit=TwinFitArguments(num_updates=300, refit_updates=150, sequence_length=8, model_config={"num_members": 3}),
+)
+ZHANG2024 = Setting(
+    network={"preset": "zhang2024", "resolution_hz": 200e3},
+    num_envs=1,
+    fixed_placement=True,
+    head="factorised",
+    learning=BANDIT_LEARNING,
+    enhanced=BANDIT_LOOPS,
+    rounds=8,
+    plain_steps=4000,
+    plain_starts=32,
+    plain_stretch=32,
+    evaluation_copies=4,
+    evaluation_steps=50,
+)
+HUA2019 = Setting(
+    network={"preset": "hua2019"},
+    num_envs=1,
+    fixed_placement=True,
+    head="factorised",
+    learning=BANDIT_LEARNING,
+    enhanced=BANDIT_LOOPS,
+    rounds=8,
+    plain_steps=4000,
+    plain_starts=32,
+    plain_stretch=32,
+    evaluation_copies=4,
+    evaluation_steps=25,
+)
+SETTINGS = {"dynamic": DYNAMIC, "zhang2024": ZHANG2024, "hua2019": HUA2019}

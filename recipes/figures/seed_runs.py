@@ -1,0 +1,49 @@
+"""One function over many seeds, two processes at a time, with its results kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from recipes.figures.result import rounded
+
+CACHE = Path(__file__).parents[2] / "outputs" / "agent_runs"
+Run = Callable[[Any, int], dict[str, Any]]
+
+
+def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> list[dict[str, Any]]:
+    """Returns `run(setting, seed)` for every seed; what was run before with the same setting is read, not run again.
+
+    Args:
+        run: A function of a module, whose result can be written as JSON.
+        setting: A dataclass; all that the result depends on besides the seed.
+        seeds: Seeds.
+        workers: Processes, each with one thread.
+    """
+    name = f"{run.__module__.rpartition('.')[2]}-{run.__name__}"
+    key = hashlib.sha256(json.dumps(dataclasses.asdict(setting), sort_keys=True).encode()).hexdigest()[:12]
+    folder = CACHE / f"{name}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [seed for seed in seeds if not (folder / f"{seed}.json").exists()]
+    if missing:
+        with ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn")) as pool:
+            jobs = [pool.submit(_run, run, setting, seed, folder) for seed in missing]
+            for job in tqdm(jobs, desc=name, unit="run"):
+                job.result()
+    return [json.loads((folder / f"{seed}.json").read_text()) for seed in seeds]
+
+
+def _run(run: Run, setting: Any, seed: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    partial = folder / f"{seed}.json.partial"
+    partial.write_text(json.dumps(rounded(run(setting, seed), 7)))
+    partial.replace(folder / f"{seed}.json")

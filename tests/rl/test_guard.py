@@ -1,0 +1,100 @@
+"""The guard that keeps exploration within a predicted violation of the SLA."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+
+import gentwin
+from gentwin.rl import AgentError, Collector, Experience, ReplayBuffer
+from gentwin.rl.guard import ViolationGuard
+
+
+@pytest.fixture(scope="module")
+def twin():
+    return gentwin.from_pretrained("gentwin/slice-lstm-dynamic")
+
+
+def make_env(num_envs: int = 4, **arguments):
+    return gymnasium.make_vec(
+        "gentwin/RanSlicing-v0",
+        num_envs=num_envs,
+        **{"preset": "dynamic", "observation_fields": "all", "num_threads": 1, "episode_steps": None} | arguments,
+    )
+
+
+def starving(env) -> int:
+    """Returns the action that leaves the second and third slice one unit of the band each."""
+    return int(env.unwrapped.allocations[:, 0].argmax())
+
+
+def violations(twin, bound: float | None) -> tuple[float, ViolationGuard | None]:
+    """Returns the mean largest share of packets outside their SLA under an agent that starves two slices."""
+    env = make_env(8)
+    guard = None if bound is None else ViolationGuard(twin, env, bound)
+    seen = Experience(env)
+    collector = Collector(env, 0, ReplayBuffer(500, 12), seen.add)
+
+    def policy(observations: np.ndarray) -> np.ndarray:
+        actions = np.full(len(observations), starving(env))
+        return actions if guard is None else guard(observations, actions, collector.is_first)
+
+    for _ in range(40):
+        collector.step(policy)
+    record = seen.transitions()
+    ssr = record.outcome[..., [field.name for field in record.schema.outcome].index("ssr")]
+    return float((1 - ssr.min(axis=1)).mean()), guard
+
+
+def test_guard_lowers_the_violations_of_a_reckless_agent(twin) -> None:
+    reckless, _ = violations(twin, None)
+    guarded, guard = violations(twin, 0.4)
+    assert guard.num_decisions == 8 * 40
+    assert 0 < guard.num_replaced <= guard.num_decisions
+    assert guarded < 0.7 * reckless
+
+
+def test_allowed_actions_are_left_alone(twin) -> None:
+    env = make_env()
+    guard = ViolationGuard(twin, env, 0.999)
+    observations, _ = env.reset(seed=0)
+    actions = np.array([0, 30, 60, 119])
+    assert (guard(observations, actions, np.ones(4, bool)) == actions).all()
+    assert guard.num_replaced == 0
+
+
+def test_nothing_allowed_means_the_least_violation(twin) -> None:
+    env = make_env()
+    guard = ViolationGuard(twin, env, 1e-6)
+    observations, _ = env.reset(seed=0)
+    for _ in range(10):
+        observations, *_ = env.step(np.full(4, starving(env)))
+    without_choice = guard.num_without_choice
+    first = guard(observations, np.zeros(4, np.int64), np.ones(4, bool))
+    assert guard.num_without_choice - without_choice == 4
+    guard.replace_twin(twin)
+    second = guard(observations, np.full(4, 119), np.ones(4, bool))
+    assert (first == second).all()
+
+
+def test_memory_begins_anew_with_an_episode(twin) -> None:
+    env = make_env()
+    fresh, used = ViolationGuard(twin, env, 0.3), ViolationGuard(twin, env, 0.3)
+    observations, _ = env.reset(seed=0)
+    for _ in range(5):
+        used(observations, np.zeros(4, np.int64), np.zeros(4, bool))
+    actions = np.array([0, 30, 60, 119])
+    begins = np.ones(4, bool)
+    assert (fresh(observations, actions, begins) == used(observations, actions, begins)).all()
+
+
+def test_misfits_are_refused(twin) -> None:
+    with pytest.raises(ValueError, match="`bound`"):
+        ViolationGuard(twin, make_env(), 0.0)
+    with pytest.raises(AgentError, match="`observation_fields`"):
+        ViolationGuard(twin, make_env(observation_fields=("arrived",)), 0.1)
+    with pytest.raises(AgentError, match="`twin`"):
+        ViolationGuard(twin, make_env(preset="hua2019"), 0.1)
+    with pytest.raises(AgentError, match="`env`"):
+        ViolationGuard(twin, gymnasium.make_vec("CartPole-v1", num_envs=2), 0.1)
