@@ -83,7 +83,7 @@ def anchors(setting: Setting, seed: int) -> dict[str, float]:
     path = _folder(setting, "anchors") / f"{seed}.json"
     if not path.exists():
         env = setting.make_env(setting.evaluation_copies, seed)
-        found = anchor_utilities(env, setting.evaluation_steps, _evaluation_seed(setting, seed))
+        found = anchor_utilities(env, setting.evaluation_steps, _evaluation_seed(setting, seed), search_steps=40)
         path.write_text(json.dumps({name: entry.mean for name, entry in found.items()}))
     return json.loads(path.read_text())
 

@@ -6,6 +6,7 @@ evaluation. Nothing in a setting was learned from the simulator: twins are fitte
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,49 +94,51 @@ DYNAMIC = Setting(
 BANDIT_LEARNING = LearnerArguments(
     algorithm="double_dqn",
     discount=0.0,  # one decision does not influence the next
-    learning_rate=1e-3,
+    learning_rate=5e-4,
     batch_size=128,
     buffer_size=20_000,
-    exploration_final=0.1,
+    exploration_final=0.02,
     exploration_decay_steps=20,
 )
 BANDIT_LOOPS = TwinEnhancedArguments(
     first_steps=32,
     hold_steps=1.0,
-    steps_per_round=8,
-    practice_updates=600,
+    steps_per_round=16,
+    practice_updates=2000,
     practice_exploration=0.5,
     practice_copies=64,
-    practice_horizon=1,
+    practice_horizon=5,
     history_steps=0,
-    fit=TwinFitArguments(num_updates=300, refit_updates=150, sequence_length=8, model_config={"num_members": 3}),
+    fit=TwinFitArguments(num_updates=600, refit_updates=300, sequence_length=8, model_config={"num_members": 3}),
 )
+BANDIT_AGENT = {"head": "plain", "learning": BANDIT_LEARNING, "enhanced": BANDIT_LOOPS, "num_envs": 1}
 ZHANG2024 = Setting(
     network={"preset": "zhang2024", "resolution_hz": 200e3},
-    num_envs=1,
     fixed_placement=True,
-    head="factorised",
-    learning=BANDIT_LEARNING,
-    enhanced=BANDIT_LOOPS,
     rounds=8,
-    plain_steps=4000,
+    plain_steps=20_000,
     plain_starts=32,
-    plain_stretch=32,
+    plain_stretch=250,
     evaluation_copies=4,
     evaluation_steps=50,
+    **BANDIT_AGENT,
 )
 HUA2019 = Setting(
     network={"preset": "hua2019"},
-    num_envs=1,
     fixed_placement=True,
-    head="factorised",
-    learning=BANDIT_LEARNING,
-    enhanced=BANDIT_LOOPS,
     rounds=8,
-    plain_steps=4000,
+    plain_steps=20_000,
     plain_starts=32,
-    plain_stretch=32,
+    plain_stretch=250,
     evaluation_copies=4,
     evaluation_steps=25,
+    **BANDIT_AGENT,
 )
-SETTINGS = {"dynamic": DYNAMIC, "zhang2024": ZHANG2024, "hua2019": HUA2019}
+# The agent of Zhang et al., and the same with our head for allocations.
+SETTINGS = {
+    "dynamic": dataclasses.replace(DYNAMIC, head="plain"),
+    "dynamic, factorised head": DYNAMIC,
+    "zhang2024": ZHANG2024,
+    "zhang2024, factorised head": dataclasses.replace(ZHANG2024, head="factorised", plain_steps=4000, plain_stretch=32),
+    "hua2019": HUA2019,
+}

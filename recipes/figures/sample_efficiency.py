@@ -11,7 +11,7 @@ from recipes.figures.agent_settings import SETTINGS, Setting
 from recipes.figures.result import Result
 
 SHARE = 0.95
-GOALS = {"dynamic": 10.0, "zhang2024": 20.0, "hua2019": 1.5}
+GOALS = {"dynamic": 10.0, "zhang2024": 20.0}
 
 
 def steps_to(curve: dict[str, list], target: float) -> float:
@@ -20,7 +20,7 @@ def steps_to(curve: dict[str, list], target: float) -> float:
     return float(reached[0]) if reached else float("inf")
 
 
-def bandit_curve(setting: Setting, seed: int, last: int = 128) -> dict[str, list]:
+def bandit_curve(setting: Setting, seed: int, last: int = 160) -> dict[str, list]:
     """Returns the curve of a ridge bandit, evaluated after every eighth interaction."""
     env = setting.make_env(1, seed)
     bandit = RidgeBandit(env.unwrapped.allocations, np.random.default_rng(seed))
@@ -77,7 +77,7 @@ def compare(setting: Setting, seeds: list[int]) -> dict:
         }
     if setting.fixed_placement:
         bandit = [steps_to(bandit_curve(setting, seed), target) for seed, target in zip(seeds, targets, strict=True)]
-        mean, interval = censored_mean(bandit, 128)
+        mean, interval = censored_mean(bandit, 160)
         result["ridge_bandit"] = {
             "steps": mean,
             "steps_interval": interval,
