@@ -103,7 +103,10 @@ def curves(setting: Setting, arm: str, seeds: list[int], workers: int = 2) -> li
 
 
 def _folder(setting: Setting, what: str) -> Path:
-    key = hashlib.sha256(json.dumps(dataclasses.asdict(setting), sort_keys=True).encode()).hexdigest()[:12]
+    parts = dataclasses.asdict(setting)
+    if what == "anchors":  # which do not depend on agents
+        parts = {name: parts[name] for name in ("network", "fixed_placement", "evaluation_copies", "evaluation_steps")}
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
     folder = CACHE / f"{setting.network['preset']}-{what}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
