@@ -188,6 +188,21 @@ class TargetScale(nn.Module):
         self.maximum.copy_(torch.where(self.has_high, self.high, maximum.minimum(self.high)))
         self.spread.copy_(regression_error(features, self.standardize(values), keep).clamp(min=MIN_SPREAD))
 
+    @torch.no_grad()
+    def widen(self, values: Tensor) -> None:
+        """Extends the range to that of more values `(R, N, O)` in physical units; mean and scale stay.
+
+        A twin that is fitted again must be able to say what it has seen since.
+        """
+        keep, scaled = self.is_continuous(values), self.to_scale(values)
+        lowest = torch.where(keep, scaled, torch.inf).amin(dim=0)
+        highest = torch.where(keep, scaled, -torch.inf).amax(dim=0)
+        low, high = self.to_scale(self.minimum), self.to_scale(self.maximum)
+        lowest, highest = torch.where(lowest.isinf(), low, lowest), torch.where(highest.isinf(), high, highest)
+        margin = self.range_margin * (highest - lowest)
+        self.minimum.copy_(self.minimum.minimum(self._from_scale(lowest - margin).maximum(self.low)))
+        self.maximum.copy_(self.maximum.maximum(self._from_scale(highest + margin).minimum(self.high)))
+
     def at_low_atom(self, values: Tensor) -> Tensor:
         """Returns true where physical `values` `(..., O)` are at the low atom of their field."""
         return self.has_low & (values <= self.low)

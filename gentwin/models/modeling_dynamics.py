@@ -186,6 +186,21 @@ class DynamicsTwin(TwinModel):
         self.start_states.copy_(values[starts, :, : self.start_states.shape[-1]])
         self.mark_fitted()
 
+    @torch.no_grad()
+    def widen_ranges(self, labels: Tensor, mask: Tensor | None = None) -> None:
+        """Lets samples go where new data have been; mean and scale stay, so the weights keep their meaning.
+
+        Args:
+            labels: `(B, T, N, O)`: next state, then outcome.
+            mask: `(B, T)` bool, true where a step is real; all by default.
+        """
+        self.require_fitted()
+        values = labels.flatten(0, 1)
+        if mask is not None:
+            values = values[mask.flatten().bool()]
+        for heads, part in self._heads_with(values):
+            heads.scale.widen(part)
+
     def fit_copula(
         self,
         states: Tensor,

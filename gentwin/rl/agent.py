@@ -88,8 +88,18 @@ def require_fit(network: QNetworkModel, env: VectorEnv) -> None:
         )
 
 
-def greedy_policy(network: QNetworkModel) -> Policy:
-    """Returns the policy that takes the best action: observations `(B, F)` to actions `(B,)`."""
+def greedy_policy(network: QNetworkModel, env: VectorEnv | None = None) -> Policy:
+    """Returns the policy that takes the best action: observations `(B, F)` to actions `(B,)`.
+
+    Args:
+        network: Of the agent.
+        env: Environment it is meant for; if given, an agent for other spaces is refused here and now.
+
+    Raises:
+        AgentError: If agent and environment do not fit each other.
+    """
+    if env is not None:
+        require_fit(network, env)
 
     def policy(observations: np.ndarray) -> np.ndarray:
         flat = np.ascontiguousarray(observations, np.float32).reshape(len(observations), -1)

@@ -27,12 +27,14 @@ from gentwin.networks.slicing.policies import RandomPolicy
 from gentwin.rl.agent import require_fit
 from gentwin.rl.collector import Collector
 from gentwin.rl.experience import Experience, branch_points
+from gentwin.rl.guard import ViolationGuard
 from gentwin.rl.learner import LearnerArguments
 from gentwin.rl.learner_factory import make_learner
 from gentwin.rl.replay import Batch, ReplayBuffer
 from gentwin.rl.trainer_state import load_trainer, save_trainer
 from gentwin.rl.training import Guard, Progress, train
 from gentwin.rl.twin_fitting import TwinFitArguments, fit_twin
+from gentwin.training import ModelArguments, build_twin
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class TwinEnhancedTrainer:
     ) -> None:
         self.env, self.learning, self.arguments, self.seed, self.guard = env, learning, arguments, seed, guard
         self.experience = Experience(env)
+        self._check(env)
         accelerator = accelerator or Accelerator()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -163,6 +166,20 @@ class TwinEnhancedTrainer:
         size = len(config.observation_fields)
         self.collector = Collector(env, seed, ReplayBuffer(learning.buffer_size, size), self.experience.add)
         self.num_rounds = 0
+
+    def _check(self, env: VectorEnv) -> None:
+        """Refuses before any interaction what would fail after many."""
+        arguments = self.arguments
+        with torch.random.fork_rng(devices=[]):
+            build_twin(
+                ModelArguments(arguments.fit.model_type, dict(arguments.fit.model_config)), self.experience.schema
+            )
+        each = math.ceil(arguments.first_steps / env.num_envs)
+        if each <= arguments.history_steps:
+            raise ValueError(
+                f"`first_steps` must be above `history_steps` x copies = {arguments.history_steps * env.num_envs}, got "
+                f"{arguments.first_steps}: no roll-out could start; choose more steps, fewer copies or a shorter past."
+            )
 
     def run(self, num_rounds: int, on_round: Callable[[Round], None] | None = None) -> list[Round]:
         """Makes `num_rounds` more rounds, `Gamma`; the first one begins with random allocations.
@@ -187,6 +204,8 @@ class TwinEnhancedTrainer:
             acting = self._act(arguments.steps_per_round, arguments.learns_in_network)
         self.apprentice.copy_from(self.agent)
         self.twin = self.fit()
+        if isinstance(self.guard, ViolationGuard):
+            self.guard.replace_twin(self.twin)
         practice = self._practise(self.twin)
         self._empower()
         if arguments.fine_tuning_steps:
@@ -212,11 +231,13 @@ class TwinEnhancedTrainer:
     def _explore(self) -> Progress:
         policy = RandomPolicy(self.agent.network.config.num_actions, self.rng, self.arguments.hold_steps)
         seen: list[np.ndarray] = []
+
+        def guarded(observations: np.ndarray) -> np.ndarray:
+            actions = policy(observations)
+            return actions if self.guard is None else self.guard(observations, actions, self.collector.is_first)
+
         while self.collector.num_steps < self.arguments.first_steps:
-            actions = policy
-            if self.guard is not None:
-                actions = lambda seen: self.guard(seen, policy(seen), self.collector.is_first)  # noqa: E731
-            seen.append(self.collector.step(actions)["reward"])
+            seen.append(self.collector.step(guarded)["reward"])
         if not self.agent.is_prepared:
             self.agent.prepare(self.collector.buffer.whole())
         return Progress([self.collector.num_steps], [float(np.concatenate(seen).mean())])
@@ -234,6 +255,8 @@ class TwinEnhancedTrainer:
         size = self.collector.buffer.observation_size
         buffer = MixedReplay(learning.buffer_size, size, self.collector.buffer, arguments.real_share)
         collector = Collector(env, int(self.rng.integers(2**31)), buffer)
+        while buffer.num_added < learning.learning_starts - 1:  # steps in the twin cost nothing, updates are counted
+            collector.step(lambda seen: self.apprentice.act(seen, 1.0, self.rng))
         return train(
             self.apprentice,
             collector,

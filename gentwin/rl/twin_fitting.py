@@ -73,7 +73,7 @@ def fit_twin(
         record: Everything seen so far.
         arguments: How.
         seed: Of weights, batches and the joint noise.
-        previous: Twin of an earlier fit to go on from; its normalisation stays.
+        previous: Twin of an earlier fit to go on from; its normalisation stays, ranges are widened to the record's.
         device: Where to compute; the CPU by default.
 
     Returns:
@@ -99,6 +99,8 @@ def fit_twin(
     columns = _columns(record, arguments.sequence_length, twin.device)
     if previous is None:
         twin.fit_normalization(**columns)
+    else:
+        twin.widen_ranges(columns["labels"], columns["mask"])
     updates = arguments.num_updates if previous is None else arguments.refit_updates
     optimizer = torch.optim.AdamW(
         twin.parameters(), arguments.learning_rate, betas=(0.9, 0.99), weight_decay=arguments.weight_decay, fused=True

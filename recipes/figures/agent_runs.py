@@ -29,22 +29,23 @@ from gentwin.rl import (
 from gentwin.rl.anchors import ANCHORS, anchor_utilities
 from recipes.figures.agent_settings import Setting
 
-__all__ = ["ANCHORS", "anchors", "curves", "judge"]
+__all__ = ["ANCHORS", "ARMS", "anchors", "curves", "judge"]
 CACHE = Path(__file__).parents[2] / "outputs" / "agent_runs"
 EVALUATION_SEED = 999_000
+SEED_DISTANCE = 1000  # copy `i` of an environment has seed `seed + i`
 
 
 def judge(setting: Setting, policy: Any, seed: int) -> Evaluation:
     """Returns how good a policy is on fresh episodes; every policy of one seed meets the same ones."""
     env = setting.make_env(setting.evaluation_copies, seed)
-    return evaluate(policy, env, setting.evaluation_steps, _evaluation_seed(setting, seed))
+    return evaluate(policy, env, setting.evaluation_steps, EVALUATION_SEED)
 
 
 def run_with_twin(setting: Setting, seed: int) -> dict[str, list]:
     """Trains the agent with a twin; returns real steps, utilities and updates after every round."""
-    env = setting.make_env(setting.num_envs, seed)
+    env, start = setting.make_env(setting.num_envs, seed), SEED_DISTANCE * (seed + 1)
     config = q_network_config(env, setting.head, hidden_sizes=setting.hidden_sizes)
-    trainer = TwinEnhancedTrainer(env, config, setting.learning, setting.enhanced, seed)
+    trainer = TwinEnhancedTrainer(env, config, setting.learning, setting.enhanced, start)
     curve: dict[str, list] = {"steps": [], "utility": [], "updates": [], "acting": []}
     for _ in range(setting.rounds):
         done = trainer.round()
@@ -57,17 +58,19 @@ def run_with_twin(setting: Setting, seed: int) -> dict[str, list]:
 
 def run_without_twin(setting: Setting, seed: int) -> dict[str, list]:
     """Trains the same agent with as many updates, spread over `plain_steps` interactions."""
-    env = setting.make_env(setting.num_envs, seed)
+    env, start = setting.make_env(setting.num_envs, seed), SEED_DISTANCE * (seed + 1)
     config = q_network_config(env, setting.head, hidden_sizes=setting.hidden_sizes)
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(start)
         learning = dataclasses.replace(
-            setting.learning, updates_per_step=setting.num_updates / (setting.plain_steps - setting.plain_starts),
+            setting.learning,
+            updates_per_step=setting.num_updates / (setting.plain_steps - setting.plain_starts),
             learning_starts=setting.plain_starts,
-        )  # fmt: skip
+            **setting.plain_learning,
+        )
         learner = QLearner(QNetworkModel(config), learning)
-    collector = Collector(env, seed, ReplayBuffer(learning.buffer_size, len(config.observation_fields)))
-    rng = np.random.default_rng(seed)
+    collector = Collector(env, start, ReplayBuffer(learning.buffer_size, len(config.observation_fields)))
+    rng = np.random.default_rng(start)
     curve: dict[str, list] = {"steps": [], "utility": [], "updates": [], "acting": []}
     while collector.num_steps < setting.plain_steps:
         progress = train(learner, collector, setting.plain_stretch, rng)
@@ -80,10 +83,10 @@ def run_without_twin(setting: Setting, seed: int) -> dict[str, list]:
 
 def anchors(setting: Setting, seed: int) -> dict[str, float]:
     """Returns the utilities of the policies without deep learning on the episodes of `judge`, cached like runs."""
-    path = _folder(setting, "anchors") / f"{seed}.json"
+    path = _folder(setting, "anchors") / (f"{seed}.json" if setting.fixed_placement else "all.json")
     if not path.exists():
         env = setting.make_env(setting.evaluation_copies, seed)
-        found = anchor_utilities(env, setting.evaluation_steps, _evaluation_seed(setting, seed), search_steps=40)
+        found = anchor_utilities(env, setting.evaluation_steps, EVALUATION_SEED, search_steps=40)
         path.write_text(json.dumps({name: entry.mean for name, entry in found.items()}))
     return json.loads(path.read_text())
 
@@ -110,10 +113,6 @@ def _folder(setting: Setting, what: str) -> Path:
     folder = CACHE / f"{setting.network['preset']}-{what}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _evaluation_seed(setting: Setting, seed: int) -> int:
-    return seed if setting.fixed_placement else EVALUATION_SEED
 
 
 def _run(setting: Setting, arm: str, seed: int, folder: Path) -> None:

@@ -34,8 +34,10 @@ class Setting:
         plain_steps: Interactions of the arm without twin.
         plain_starts: Interactions before that arm learns, at most `plain_stretch`.
         plain_stretch: Interactions between two evaluations of that arm.
+        plain_learning: Hyper-parameters in which that arm differs, because without a twin it explores in the network.
         evaluation_copies: Copies a policy is evaluated on.
         evaluation_steps: Decisions in each.
+        hidden_sizes: Widths of the Q-network.
     """
 
     network: dict[str, Any]
@@ -48,6 +50,7 @@ class Setting:
     plain_steps: int
     plain_starts: int
     plain_stretch: int
+    plain_learning: dict[str, Any] = field(default_factory=dict)
     evaluation_copies: int = 32
     evaluation_steps: int = 200
     hidden_sizes: list[int] = field(default_factory=lambda: list(MLP))
@@ -109,13 +112,21 @@ BANDIT_LOOPS = TwinEnhancedArguments(
     practice_copies=64,
     practice_horizon=5,
     history_steps=0,
-    fit=TwinFitArguments(num_updates=600, refit_updates=300, sequence_length=8, model_config={"num_members": 3}),
+    fit=TwinFitArguments(
+        num_updates=600, refit_updates=300, sequence_length=8, model_config={"num_members": 3, "range_margin": 0.5}
+    ),
 )
-BANDIT_AGENT = {"head": "plain", "learning": BANDIT_LEARNING, "enhanced": BANDIT_LOOPS, "num_envs": 1}
+BANDIT_AGENT = {
+    "head": "plain",
+    "learning": BANDIT_LEARNING,
+    "enhanced": BANDIT_LOOPS,
+    "plain_learning": {"exploration_decay_steps": 2000},
+    "num_envs": 1,
+}
 ZHANG2024 = Setting(
     network={"preset": "zhang2024", "resolution_hz": 200e3},
     fixed_placement=True,
-    rounds=8,
+    rounds=5,
     plain_steps=20_000,
     plain_starts=32,
     plain_stretch=250,
@@ -126,7 +137,7 @@ ZHANG2024 = Setting(
 HUA2019 = Setting(
     network={"preset": "hua2019"},
     fixed_placement=True,
-    rounds=8,
+    rounds=5,
     plain_steps=20_000,
     plain_starts=32,
     plain_stretch=250,

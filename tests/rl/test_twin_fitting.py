@@ -1,5 +1,7 @@
 """Fitting twins to records in memory."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -71,3 +73,17 @@ def test_bad_arguments_are_refused(record, slicing_record):
     twin = fit_twin(record, arguments(num_updates=1), seed=0)
     with pytest.raises(ValueError, match=r"`previous`.*\['gaming', .*got one of 'hua2019'"):
         fit_twin(slicing_record("dynamic", 20), arguments(), seed=0, previous=twin)
+
+
+@pytest.mark.parametrize("model_type", SIZES)
+def test_refitted_twin_can_say_what_it_has_seen_since(record, model_type):
+    twin = fit_twin(record, arguments(model_type), seed=0)
+    index = [field.name for field in record.schema.outcome].index("slice_spectral_efficiency")
+    outcome = record.outcome.copy()
+    outcome[-1, :, index] = 3 * outcome[:, :, index].max(axis=0)
+    refitted = fit_twin(dataclasses.replace(record, outcome=outcome), arguments(model_type), seed=0, previous=twin)
+    before, after = twin.heads["reward"].scale, refitted.heads["reward"].scale
+    assert (after.maximum[:, index] >= torch.from_numpy(outcome[-1, :, index])).all()
+    assert (after.maximum[:, index] > before.maximum[:, index]).all()
+    assert torch.equal(before.mean, after.mean)
+    assert torch.equal(before.scale, after.scale)
