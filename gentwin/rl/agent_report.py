@@ -26,7 +26,7 @@ from gentwin.rl import evaluate, greedy_policy
 
 agent = gentwin.from_pretrained("{name}")
 env = gymnasium.make_vec("gentwin/RanSlicing-v0", num_envs=32, {arguments})
-print(evaluate(greedy_policy(agent), env, num_steps=200, seed=1).mean)
+print(evaluate(greedy_policy(agent, env), env, num_steps=200, seed=1).mean)
 """
 LIMITATIONS = (
     "It was trained and judged on a simulated network with the arguments above; other loads, channels or weights of "

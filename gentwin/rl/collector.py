@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from gentwin.rl.evaluation import Policy
 from gentwin.rl.replay import ReplayBuffer
-
-Policy = Callable[[np.ndarray], np.ndarray]
 
 
 class Collector:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
@@ -216,7 +217,7 @@ class OfflineTwinEnhancedTrainer(TwinEnhancedTrainer):
 
     Args:
         record: Of the network.
-        env: Tells the network's spaces, utility and parameters; it is not stepped.
+        env: Tells the network's spaces, utility and parameters; it is reset, but never acted in.
         config: Of both agents' Q-networks.
         learning: Hyper-parameters of both agents.
         arguments: Of twin, practice and empowerment; what concerns acting in the network has no effect.
@@ -254,6 +255,13 @@ class OfflineTwinEnhancedTrainer(TwinEnhancedTrainer):
         self.num_updates, self.pull_weight = num_updates, pull_weight
         self.experience = _Recorded(env, record)
         self.collector.buffer = replay_from_transitions(record, env)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what else a resumed training must share with the saved one."""
+        return {"num_updates": self.num_updates, "pull_weight": self.pull_weight}
+
+    def _check_starts(self, env: VectorEnv) -> None:
+        """Leaves the question to `branch_points`: there are no first interactions, the record is what it is."""
 
     def round(self) -> Round:
         """Makes one round: fits the twin, practises, empowers, learns from the record.

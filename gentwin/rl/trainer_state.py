@@ -120,6 +120,7 @@ def _identity(trainer: TwinEnhancedTrainer) -> dict[str, Any]:
         "utility_weights": env.utility.weights,
         "shaping": None if env.shaping is None else dataclasses.asdict(env.shaping),
         "placement_seed": env.placement_seed,
+        **trainer.identity(),
     }
     return json.loads(json.dumps(identity))
 

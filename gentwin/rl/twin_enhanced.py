@@ -169,13 +169,15 @@ class TwinEnhancedTrainer:
 
     def _check(self, env: VectorEnv) -> None:
         """Refuses before any interaction what would fail after many."""
-        arguments = self.arguments
+        fit = self.arguments.fit
         with torch.random.fork_rng(devices=[]):
-            build_twin(
-                ModelArguments(arguments.fit.model_type, dict(arguments.fit.model_config)), self.experience.schema
-            )
-        each = math.ceil(arguments.first_steps / env.num_envs)
-        if each <= arguments.history_steps:
+            build_twin(ModelArguments(fit.model_type, dict(fit.model_config)), self.experience.schema)
+        self._check_starts(env)
+
+    def _check_starts(self, env: VectorEnv) -> None:
+        """Refuses first interactions too few for a single roll-out to start from."""
+        arguments = self.arguments
+        if math.ceil(arguments.first_steps / env.num_envs) <= arguments.history_steps:
             raise ValueError(
                 f"`first_steps` must be above `history_steps` x copies = {arguments.history_steps * env.num_envs}, got "
                 f"{arguments.first_steps}: no roll-out could start; choose more steps, fewer copies or a shorter past."
@@ -219,6 +221,10 @@ class TwinEnhancedTrainer:
         """Returns a twin of everything seen so far, going on from the last one."""
         seed = self.seed + 1000 * (self.num_rounds + 1)
         return fit_twin(self.experience.transitions(), self.arguments.fit, seed, self.twin, self.agent.device)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what else a resumed training must share with the saved one; for subclasses with more arguments."""
+        return {}
 
     def save(self, folder: str | os.PathLike) -> None:
         """Saves everything the next round depends on; see [`save_trainer`][gentwin.rl.trainer_state.save_trainer]."""

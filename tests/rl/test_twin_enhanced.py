@@ -233,3 +233,13 @@ def test_bad_arguments_are_refused_by_name(name, value):
 def test_an_unknown_phi_is_refused():
     with pytest.raises(ValueError, match="`algorithm` must be one of"):
         zhang2024_arguments("ppo")
+
+
+def test_what_cannot_work_is_refused_before_the_first_interaction():
+    env = make_env()
+    config, learning = make_config(env, "dqn"), LearnerArguments()
+    with pytest.raises(ValueError, match="`first_steps` must be above"):
+        TwinEnhancedTrainer(env, config, learning, TwinEnhancedArguments(first_steps=10, history_steps=20), seed=0)
+    for fit in (TwinFitArguments(model_type="gentwin_nothing"), TwinFitArguments(model_config={"hiden_size": 3})):
+        with pytest.raises(ValueError, match="`model_"):
+            TwinEnhancedTrainer(env, config, learning, TwinEnhancedArguments(fit=fit), seed=0)
