@@ -28,17 +28,17 @@ import typer
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from recipes.figures import distil, landscape, offline  # noqa: E402
-from recipes.figures.agent_runs import anchors as utility_anchors  # noqa: E402
-from recipes.figures.agent_settings import SETTINGS, Setting  # noqa: E402
-from recipes.figures.published import AGENTS, CurveSetting, anchor_lines, learning_curve  # noqa: E402
-from recipes.figures.published_plots import (  # noqa: E402
+from recipes.comparison.arms import anchors as utility_anchors  # noqa: E402
+from recipes.comparison.cache import over_seeds  # noqa: E402
+from recipes.comparison.learning_curves import AGENTS, CurveSetting, anchor_lines, learning_curve  # noqa: E402
+from recipes.comparison.plots import (  # noqa: E402
     plot_curves,
     plot_distillation,
     plot_landscape,
     plot_offline,
 )
-from recipes.figures.seed_runs import over_seeds  # noqa: E402
+from recipes.comparison.settings import SETTINGS, Setting  # noqa: E402
+from recipes.figures import distil, landscape, offline  # noqa: E402
 
 OUTPUT = ROOT / "outputs" / "published"
 PRESETS = ("hua2019", "zhang2024", "dynamic")
@@ -46,7 +46,7 @@ PRESETS = ("hua2019", "zhang2024", "dynamic")
 
 def anchors_of(setting: Setting, seeds: Sequence[int]) -> list[dict[str, float]]:
     """Returns the utilities of the policies without deep learning for every seed."""
-    return [utility_anchors(setting, seed) for seed in seeds]
+    return utility_anchors(setting, seeds)
 
 
 def learning_curves(figures: Sequence[int], preset: str, full: bool, seeds: list[int]) -> list[Path]:
@@ -80,7 +80,7 @@ def draw_landscape(full: bool, seeds: list[int]) -> Path:
 def draw_distillation(full: bool, seeds: list[int]) -> Path:
     """Draws figure 8."""
     settings = {
-        name: SETTINGS[name] if full else dataclasses.replace(SETTINGS[name], rounds=1) for name in distil.PRESETS
+        name: SETTINGS[name] if full else dataclasses.replace(SETTINGS[name], num_rounds=1) for name in distil.PRESETS
     }
     runs = {name: over_seeds(distil.taught, setting, seeds) for name, setting in settings.items()}
     lines = {name: anchors_of(setting, seeds) for name, setting in settings.items()}

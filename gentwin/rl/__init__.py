@@ -12,11 +12,11 @@ from gentwin.rl.learner import LearnerArguments, Pull, QLearner
 from gentwin.rl.learner_factory import make_learner
 from gentwin.rl.offline import OfflineTwinEnhancedTrainer, replay_from_transitions, train_offline
 from gentwin.rl.plain import PlainTrainer
-from gentwin.rl.published import zhang2024_arguments
 from gentwin.rl.replay import Batch, ReplayBuffer
 from gentwin.rl.training import Progress, train
 from gentwin.rl.twin_enhanced import TwinEnhancedArguments, TwinEnhancedTrainer
 from gentwin.rl.twin_fitting import TwinFitArguments, fit_twin
+from gentwin.rl.zhang2024 import zhang2024_arguments
 
 __all__ = [
     "AgentError",

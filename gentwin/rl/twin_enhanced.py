@@ -2,7 +2,7 @@
 
 Source: Zhang et al., "Digital Twin-Enhanced Deep Reinforcement Learning for Resource Management in Networks Slicing",
 Algorithm 1; the ways in which ours differs are arguments, and
-[`zhang2024_arguments`][gentwin.rl.published.zhang2024_arguments] are those that make it the published one.
+[`zhang2024_arguments`][gentwin.rl.zhang2024.zhang2024_arguments] are those that make it the published one.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 
 from gentwin.metrics import bootstrap_interval, interquartile_mean
-from recipes.figures.agent_runs import anchors, curves
-from recipes.figures.agent_settings import DYNAMIC, Setting
+from recipes.comparison.arms import anchors, curves
+from recipes.comparison.settings import DYNAMIC, Setting
 from recipes.figures.result import Result
 
 
@@ -35,7 +35,7 @@ VARIANTS = {
 def measure(full: bool, seed: int) -> Result:
     """Measures the variants over 2 seeds, 5 if `full`; runs are cached and shared with `sample-efficiency`."""
     seeds = list(range(seed, seed + (5 if full else 2)))
-    equal = anchors(DYNAMIC, seed)["equal split"]
+    equal = anchors(DYNAMIC, seeds)[0]["equal split"]
     table = {}
     for name, setting in VARIANTS.items():
         utilities = np.array([curve["utility"] for curve in curves(setting, "with_twin", seeds)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gentwin.metrics import bootstrap_interval, interquartile_mean
-from recipes.figures.agent_runs import anchors, curves
-from recipes.figures.agent_settings import DYNAMIC
+from recipes.comparison.arms import anchors, curves
+from recipes.comparison.settings import DYNAMIC
 from recipes.figures.result import Result
 
 
@@ -14,7 +14,7 @@ def measure(full: bool, seed: int) -> Result:
     """Measures over 3 seeds, 10 if `full`; shares its runs with `sample-efficiency`."""
     seeds = list(range(seed, seed + (10 if full else 3)))
     finals = np.array([curve["utility"][-1] for curve in curves(DYNAMIC, "with_twin", seeds)])
-    lines = anchors(DYNAMIC, seed)
+    lines = anchors(DYNAMIC, seeds)[0]
     low, high = bootstrap_interval(finals, 0)
     figure = {
         "final": float(interquartile_mean(finals)),

@@ -11,10 +11,10 @@ import torch
 from gentwin.metrics import bootstrap_interval, interquartile_mean
 from gentwin.rl import Collector, ReplayBuffer, TwinEnhancedTrainer, greedy_policy, q_network_config
 from gentwin.rl.distillation import DistillationArguments, distil, microseconds_per_decision
-from recipes.figures.agent_runs import judge
-from recipes.figures.agent_settings import SETTINGS, Setting
+from recipes.comparison.arms import judge
+from recipes.comparison.cache import over_seeds
+from recipes.comparison.settings import SETTINGS, Setting
 from recipes.figures.result import Result
-from recipes.figures.seed_runs import over_seeds
 
 WIDTHS = (16, 4)
 PRESETS = ("dynamic", "zhang2024")
@@ -24,10 +24,10 @@ EXPLORATION = 0.1  # so that a student also knows what to do where its own error
 
 def taught(setting: Setting, seed: int) -> dict[str, Any]:
     """Trains a twin-enhanced teacher, distils it on states it meets in its twin; returns what each policy is worth."""
-    env = setting.make_env(setting.num_envs, seed)
+    env = setting.ground.make_env(setting.num_envs, seed)
     config = q_network_config(env, setting.head, hidden_sizes=setting.hidden_sizes)
     trainer = TwinEnhancedTrainer(env, config, setting.learning, setting.enhanced, seed)
-    trainer.run(setting.rounds)
+    trainer.run(setting.num_rounds)
     states = met_in_twin(trainer, np.random.default_rng(seed))
     teacher = trainer.agent.network.eval()
     networks, agreement = {"teacher": teacher}, {}
@@ -76,7 +76,7 @@ def compare(setting: Setting, seeds: list[int]) -> dict[str, Any]:
 def measure(full: bool, seed: int) -> Result:
     """Measures 10 seeds, or 3 with teachers of one round."""
     seeds = list(range(seed, seed + (10 if full else 3)))
-    settings = {name: SETTINGS[name] if full else dataclasses.replace(SETTINGS[name], rounds=1) for name in PRESETS}
+    settings = {name: SETTINGS[name] if full else dataclasses.replace(SETTINGS[name], num_rounds=1) for name in PRESETS}
     figure = {name: compare(setting, seeds) for name, setting in settings.items()}
     student, times = figure["dynamic"]["student_16"], figure["dynamic"]["microseconds_per_decision"]
     return Result(

@@ -22,9 +22,9 @@ from gentwin.rl.landscape import (
     sharpness,
 )
 from gentwin.rl.offline import behaviour_policy, record_behaviour, replay_from_transitions
-from recipes.figures.agent_settings import DYNAMIC, Setting
+from recipes.comparison.cache import CACHE, over_seeds
+from recipes.comparison.settings import DYNAMIC, Setting
 from recipes.figures.result import Result
-from recipes.figures.seed_runs import CACHE, over_seeds
 
 RADIUS, NUM_DIRECTIONS = 0.2, 20
 STRENGTHS = np.linspace(-0.5, 0.5, 41)
@@ -50,7 +50,7 @@ class LandscapeSetting:
 def learned(setting: LandscapeSetting, seed: int) -> dict[str, QLearner]:
     """Returns both agents."""
     agent = setting.agent
-    env = agent.make_env(agent.num_envs, seed)
+    env = agent.ground.make_env(agent.num_envs, seed)
     config = q_network_config(env, agent.head, hidden_sizes=agent.hidden_sizes)
     loops = dataclasses.replace(
         agent.enhanced, first_steps=setting.real_steps, practice_updates=setting.num_updates, empowerment=0.0
@@ -60,7 +60,7 @@ def learned(setting: LandscapeSetting, seed: int) -> dict[str, QLearner]:
     torch.manual_seed(seed)
     plain = QLearner(QNetworkModel(config), agent.learning)
     collector = Collector(
-        agent.make_env(agent.num_envs, seed),
+        agent.ground.make_env(agent.num_envs, seed),
         seed,
         ReplayBuffer(agent.learning.buffer_size, len(config.observation_fields)),
     )
@@ -71,7 +71,7 @@ def learned(setting: LandscapeSetting, seed: int) -> dict[str, QLearner]:
 
 def held_out_transitions(setting: LandscapeSetting, seed: int) -> Batch:
     """Returns transitions of a mixed behaviour that neither agent has seen."""
-    env = setting.agent.make_env(28, seed + 500_000)
+    env = setting.agent.ground.make_env(28, seed + 500_000)
     behaviour = behaviour_policy("mixed", env.unwrapped.parameters, np.random.default_rng(seed))
     record = record_behaviour(env, behaviour, NUM_TESTED, seed + 500_000)
     return replay_from_transitions(record, env).whole()

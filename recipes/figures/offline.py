@@ -19,10 +19,10 @@ from gentwin.rl.offline import (
     replay_from_transitions,
     train_offline,
 )
-from recipes.figures.agent_runs import judge
-from recipes.figures.agent_settings import DYNAMIC, Setting
+from recipes.comparison.arms import judge
+from recipes.comparison.cache import over_seeds
+from recipes.comparison.settings import DYNAMIC, Setting
 from recipes.figures.result import Result
-from recipes.figures.seed_runs import over_seeds
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class OfflineSetting:
 
 def new_learner(setting: Setting, seed: int) -> QLearner:
     """Returns an agent that has learned nothing."""
-    config = q_network_config(setting.make_env(1, seed), setting.head, hidden_sizes=setting.hidden_sizes)
+    config = q_network_config(setting.ground.make_env(1, seed), setting.head, hidden_sizes=setting.hidden_sizes)
     torch.manual_seed(seed)
     return QLearner(QNetworkModel(config), setting.learning)
 
@@ -67,7 +67,7 @@ def new_learner(setting: Setting, seed: int) -> QLearner:
 def learned_from_record(setting: OfflineSetting, seed: int) -> dict[str, object]:
     """Returns utilities of the arms that learn from the same record."""
     agent = setting.agent
-    env = agent.make_env(agent.num_envs, seed)
+    env = agent.ground.make_env(agent.num_envs, seed)
     behaviour = behaviour_policy(setting.behaviour, env.unwrapped.parameters, np.random.default_rng(seed))
     record = record_behaviour(env, behaviour, setting.record_steps, seed)
     plain, buffer, rng = new_learner(agent, seed), replay_from_transitions(record, env), np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def learned_online(setting: OfflineSetting, seed: int) -> dict[str, object]:
     """Returns the utility of the same agent after as many updates with fresh interactions, and their number."""
     agent, learner = setting.agent, new_learner(setting.agent, seed)
     ratio = agent.enhanced.practice_updates_per_step
-    env = agent.make_env(setting.online_copies, seed)
+    env = agent.ground.make_env(setting.online_copies, seed)
     size = learner.network.config.observation_fields
     collector = Collector(env, seed, ReplayBuffer(agent.learning.buffer_size, len(size)))
     num_steps = round(setting.num_updates / ratio)

@@ -7,7 +7,7 @@ import numpy as np
 import gentwin
 from gentwin.networks.slicing.policies import RandomPolicy
 from gentwin.rl import Collector, Experience, ReplayBuffer, ViolationGuard, fit_twin
-from recipes.figures.agent_settings import DYNAMIC
+from recipes.comparison.settings import DYNAMIC
 from recipes.figures.result import Result
 
 BOUND = 0.3
@@ -16,7 +16,7 @@ SHIPPED = "gentwin/slice-lstm-dynamic"
 
 def explore(num_steps: int, seed: int, twin=None) -> tuple[Experience, dict[str, float]]:
     """Explores at random; returns what was seen, and violations, utility and how often the guard stepped in."""
-    env = DYNAMIC.make_env(DYNAMIC.num_envs, seed)
+    env = DYNAMIC.ground.make_env(DYNAMIC.num_envs, seed)
     guard = None if twin is None else ViolationGuard(twin, env, BOUND)
     seen = Experience(env)
     collector = Collector(env, seed, ReplayBuffer(num_steps, 12), seen.add)

@@ -6,8 +6,9 @@ import numpy as np
 
 from gentwin.metrics import bootstrap_interval, interquartile_mean
 from gentwin.networks.slicing.policies import RidgeBandit
-from recipes.figures.agent_runs import ANCHORS, ARMS, anchors, curves, judge
-from recipes.figures.agent_settings import SETTINGS, Setting
+from gentwin.rl.anchors import ANCHORS
+from recipes.comparison.arms import ARMS, anchors, curves, judge
+from recipes.comparison.settings import SETTINGS, Setting
 from recipes.figures.result import Result
 
 SHARE = 0.95
@@ -23,7 +24,7 @@ def steps_to(curve: dict[str, list], target: float) -> float:
 
 def bandit_curve(setting: Setting, seed: int, last: int = BANDIT_STEPS) -> dict[str, list]:
     """Returns the curve of a ridge bandit, evaluated after every eighth interaction."""
-    env = setting.make_env(1, seed)
+    env = setting.ground.make_env(1, seed)
     bandit = RidgeBandit(env.unwrapped.allocations, np.random.default_rng(seed))
     observation, _ = env.reset(seed=seed)
     curve: dict[str, list] = {"steps": [], "utility": []}
@@ -58,9 +59,9 @@ def targets_of(settings: dict[str, Setting], runs: dict[str, dict[str, list]], s
     held to the same target. Where all seeds meet one network, finals are averaged over seeds.
     """
     first = next(iter(settings.values()))
-    lines = [anchors(first, seed) for seed in seeds]
+    lines = anchors(first, seeds)
     reached = np.array([[finals(curve) for curve in arm] for arms in runs.values() for arm in arms.values()])
-    if not first.fixed_placement:
+    if not first.ground.fixed_placement:
         reached = np.repeat(reached.mean(axis=1, keepdims=True), len(seeds), axis=1)
     best = np.maximum(reached.max(axis=0), [max(line.values()) for line in lines])
     equal = np.array([line["equal split"] for line in lines])
@@ -87,14 +88,14 @@ def compare(settings: dict[str, Setting], seeds: list[int]) -> dict[str, object]
     targets = targets_of(settings, runs, seeds)
     result: dict[str, object] = {"target": float(np.mean(targets))}
     first = next(iter(settings.values()))
-    result["anchors"] = {name: float(np.mean([anchors(first, seed)[name] for seed in seeds])) for name in ANCHORS}
+    result["anchors"] = {name: float(np.mean([line[name] for line in anchors(first, seeds)])) for name in ANCHORS}
     for name, arms in runs.items():
         table = {arm: summary(arm_curves, targets) for arm, arm_curves in arms.items()}
         # Interactions of runs that never arrive are unknown, and so is a ratio with many of them in the denominator.
         is_known = table["with_twin"]["never_reached"] <= len(seeds) // 4
         table["ratio"] = table["without_twin"]["steps"] / table["with_twin"]["steps"] if is_known else None
         result[name] = table
-    if first.fixed_placement:
+    if first.ground.fixed_placement:
         bandit = [steps_to(bandit_curve(first, seed), target) for seed, target in zip(seeds, targets, strict=True)]
         mean, interval = censored_mean(bandit, BANDIT_STEPS)
         never = int(np.isinf(bandit).sum())
@@ -107,9 +108,9 @@ def measure(full: bool, seed: int) -> Result:
     seeds = list(range(seed, seed + (10 if full else 3)))
     presets: dict[str, dict[str, Setting]] = {}
     for name, setting in SETTINGS.items():
-        presets.setdefault(setting.network["preset"], {})[name] = setting
+        presets.setdefault(setting.ground.network["preset"], {})[name] = setting
     figure = {preset: compare(settings, seeds) for preset, settings in presets.items()}
-    ratio = {name: figure[setting.network["preset"]][name]["ratio"] for name, setting in SETTINGS.items()}
+    ratio = {name: figure[setting.ground.network["preset"]][name]["ratio"] for name, setting in SETTINGS.items()}
     published = {name: figure[name][name] for name in GOALS}
     met = all(
         (ratio[name] or 0) >= goal and published[name]["with_twin"]["final"] >= published[name]["without_twin"]["final"]

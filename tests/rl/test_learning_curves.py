@@ -9,8 +9,8 @@ import pytest
 from matplotlib.image import imread
 
 from gentwin.rl.anchors import ANCHORS
-from recipes.figures.published import AGENTS, CurveSetting, band, learning_curve
-from recipes.figures.published_plots import plot_curves, plot_distillation, plot_landscape, plot_offline
+from recipes.comparison.learning_curves import AGENTS, CurveSetting, band, learning_curve
+from recipes.comparison.plots import plot_curves, plot_distillation, plot_landscape, plot_offline
 
 SEEDS = 3
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from gentwin.rl.agent_report import ANCHOR_STYLES
 from gentwin.training.plots import COLORS, FAINT, INK, new_figure, save_figure
-from recipes.figures.published import band
+from recipes.comparison.learning_curves import band
 
 Runs = Sequence[Mapping[str, Any]]
 

@@ -19,46 +19,21 @@ MLP = [256, 256, 128, 128]  # Zhang et al., section V-A
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One comparison.
+class Ground:
+    """A network and how policies are judged on it.
 
     Args:
         network: Arguments of `gentwin/RanSlicing-v0`.
-        num_envs: Copies the agent acts in; their interactions all count.
         fixed_placement: Whether the seed of a run is the placement of its users, in training and evaluation: the
             populations of the published networks never change.
-        head: Of the Q-network.
-        learning: Hyper-parameters of both arms, but for `updates_per_step` of the arm without twin.
-        enhanced: Loops of the arm with twin.
-        rounds: Rounds of the arm with twin.
-        plain_steps: Interactions of the arm without twin.
-        plain_starts: Interactions before that arm learns, at most `plain_stretch`.
-        plain_stretch: Interactions between two evaluations of that arm.
-        plain_learning: Hyper-parameters in which that arm differs, because without a twin it explores in the network.
         evaluation_copies: Copies a policy is evaluated on.
         evaluation_steps: Decisions in each.
-        hidden_sizes: Widths of the Q-network.
     """
 
     network: dict[str, Any]
-    num_envs: int
-    fixed_placement: bool
-    head: str
-    learning: LearnerArguments
-    enhanced: TwinEnhancedArguments
-    rounds: int
-    plain_steps: int
-    plain_starts: int
-    plain_stretch: int
-    plain_learning: dict[str, Any] = field(default_factory=dict)
+    fixed_placement: bool = False
     evaluation_copies: int = 32
     evaluation_steps: int = 200
-    hidden_sizes: list[int] = field(default_factory=lambda: list(MLP))
-
-    @property
-    def num_updates(self) -> int:
-        """Updates of either arm."""
-        return self.rounds * self.enhanced.practice_updates
 
     def make_env(self, num_envs: int, seed: int) -> VectorEnv:
         """Returns the network for training or evaluation; endless episodes."""
@@ -68,10 +43,45 @@ class Setting:
         )
 
 
+@dataclass(frozen=True)
+class Setting:
+    """One comparison.
+
+    Args:
+        ground: The network.
+        num_envs: Copies the agent acts in; their interactions all count.
+        head: Of the Q-network.
+        learning: Hyper-parameters of both arms, but for `updates_per_step` of the arm without twin.
+        enhanced: Loops of the arm with twin.
+        num_rounds: Rounds of the arm with twin.
+        plain_steps: Interactions of the arm without twin.
+        plain_starts: Interactions before that arm learns, at most `plain_stretch`.
+        plain_stretch: Interactions between two evaluations of that arm.
+        plain_learning: Hyper-parameters in which that arm differs, because without a twin it explores in the network.
+        hidden_sizes: Widths of the Q-network.
+    """
+
+    ground: Ground
+    num_envs: int
+    head: str
+    learning: LearnerArguments
+    enhanced: TwinEnhancedArguments
+    num_rounds: int
+    plain_steps: int
+    plain_starts: int
+    plain_stretch: int
+    plain_learning: dict[str, Any] = field(default_factory=dict)
+    hidden_sizes: list[int] = field(default_factory=lambda: list(MLP))
+
+    @property
+    def num_updates(self) -> int:
+        """Updates of either arm."""
+        return self.num_rounds * self.enhanced.practice_updates
+
+
 DYNAMIC = Setting(
-    network={"preset": "dynamic", "observation_fields": "all"},
+    ground=Ground({"preset": "dynamic", "observation_fields": "all"}),
     num_envs=8,
-    fixed_placement=False,
     head="factorised",
     learning=LearnerArguments(
         algorithm="double_dqn",
@@ -89,7 +99,7 @@ DYNAMIC = Setting(
         practice_exploration=0.1,
         fit=TwinFitArguments(model_config={"num_members": 3}),
     ),
-    rounds=4,
+    num_rounds=4,
     plain_steps=64_000,
     plain_starts=1000,
     plain_stretch=2000,
@@ -124,25 +134,21 @@ BANDIT_AGENT = {
     "num_envs": 1,
 }
 ZHANG2024 = Setting(
-    network={"preset": "zhang2024", "resolution_hz": 200e3},
-    fixed_placement=True,
-    rounds=5,
+    ground=Ground(
+        {"preset": "zhang2024", "resolution_hz": 200e3}, fixed_placement=True, evaluation_copies=4, evaluation_steps=50
+    ),
+    num_rounds=5,
     plain_steps=20_000,
     plain_starts=32,
     plain_stretch=250,
-    evaluation_copies=4,
-    evaluation_steps=50,
     **BANDIT_AGENT,
 )
 HUA2019 = Setting(
-    network={"preset": "hua2019"},
-    fixed_placement=True,
-    rounds=5,
+    ground=Ground({"preset": "hua2019"}, fixed_placement=True, evaluation_copies=4, evaluation_steps=25),
+    num_rounds=5,
     plain_steps=20_000,
     plain_starts=32,
     plain_stretch=250,
-    evaluation_copies=4,
-    evaluation_steps=25,
     **BANDIT_AGENT,
 )
 # The agent of Zhang et al., and the same with our head for allocations.

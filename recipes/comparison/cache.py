@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -16,12 +17,15 @@ from tqdm import tqdm
 
 from recipes.figures.result import rounded
 
-CACHE = Path(__file__).parents[2] / "outputs" / "agent_runs"
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / "outputs" / "agent_runs"
 Run = Callable[[Any, int], dict[str, Any]]
 
 
 def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> list[dict[str, Any]]:
-    """Returns `run(setting, seed)` for every seed; what was run before with the same setting is read, not run again.
+    """Returns `run(setting, seed)` for every seed; what was run before is read, not run again.
+
+    A result counts as run before if setting, seed and all code of `gentwin` and of the comparisons were the same.
 
     Args:
         run: A function of a module, whose result can be written as JSON.
@@ -30,7 +34,8 @@ def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> li
         workers: Processes, each with one thread.
     """
     name = f"{run.__module__.rpartition('.')[2]}-{run.__name__}"
-    key = hashlib.sha256(json.dumps(dataclasses.asdict(setting), sort_keys=True).encode()).hexdigest()[:12]
+    content = json.dumps(dataclasses.asdict(setting), sort_keys=True).encode() + _code()
+    key = hashlib.sha256(content).hexdigest()[:12]
     folder = CACHE / f"{name}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in seeds if not (folder / f"{seed}.json").exists()]
@@ -40,6 +45,13 @@ def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> li
             for job in tqdm(jobs, desc=name, unit="run"):
                 job.result()
     return [json.loads((folder / f"{seed}.json").read_text()) for seed in seeds]
+
+
+@functools.cache
+def _code() -> bytes:
+    """Returns a digest of the sources a result depends on."""
+    files = sorted([*(ROOT / "gentwin").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
 
 
 def _run(run: Run, setting: Any, seed: int, folder: Path) -> None:

@@ -23,7 +23,7 @@ from gentwin.rl import (
     zhang2024_arguments,
 )
 from gentwin.rl.anchors import anchor_utilities
-from recipes.figures.agent_settings import MLP
+from recipes.comparison.settings import MLP
 
 ROUND = 200  # interactions of a round in the paper's figures
 AGENTS = {"DQN": ("dqn", "plain"), "DDQN": ("double_dqn", "plain"), "Dueling GAN-DDQN": ("gan_dqn", "particles")}
