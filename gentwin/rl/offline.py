@@ -7,7 +7,6 @@ section IV-B, Algorithm 2.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -171,7 +170,6 @@ def train_offline(
     rng: np.random.Generator,
     pull: Pull | None = None,
     stretch: int = 200,
-    on_stretch: Callable[[int, float], None] | None = None,
 ) -> np.ndarray:
     """Learns from a fixed set of transitions (Algorithm 2); without `pull` the baseline without a twin.
 
@@ -182,7 +180,6 @@ def train_offline(
         rng: Of the draws.
         pull: The penalty of equation 13, towards the parameters of the agent that practised in the twin.
         stretch: Updates of one entry of the result.
-        on_stretch: Called after every entry with the number of updates so far and the mean loss.
 
     Returns:
         Mean loss of each stretch, without the penalty.
@@ -203,8 +200,6 @@ def train_offline(
         if number % stretch == 0 or number == num_updates:
             means.append(float(np.mean([float(loss) for loss in losses])))
             losses.clear()
-            if on_stretch is not None:
-                on_stretch(number, means[-1])
     return np.array(means)
 
 

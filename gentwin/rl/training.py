@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gentwin.rl.collector import Collector
-from gentwin.rl.learner import Pull, QLearner
+from gentwin.rl.learner import QLearner
 
 Guard = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -36,13 +36,11 @@ def train(
     num_steps: int,
     rng: np.random.Generator,
     *,
-    pull: Pull | None = None,
     exploration: float | None = None,
     guard: Guard | None = None,
     learns: bool = True,
     updates_per_step: float | None = None,
     stretch: int = 200,
-    on_stretch: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Acts and learns until the collector has made `num_steps` more interactions.
 
@@ -54,13 +52,11 @@ def train(
         collector: The environment, the buffer and the count of interactions.
         num_steps: Interactions to make, over all copies.
         rng: Of exploration and of the draws from the buffer.
-        pull: Penalty on the distance from other parameters.
         exploration: Share of random actions, in place of the learner's schedule.
         guard: Maps observations, the actions meant and which episodes have just begun to the actions taken.
         learns: Whether there are updates at all.
         updates_per_step: In place of the learner's own.
         stretch: Interactions of one entry of the progress (200 is a round of Zhang et al.).
-        on_stretch: Called after every entry.
 
     Raises:
         ValueError: If `num_steps` is not positive.
@@ -88,13 +84,11 @@ def train(
                 learner.prepare(buffer.whole())
             due += (collector.num_steps - before) * ratio
             for _ in range(int(due)):
-                losses.append(learner.update(buffer.sample(arguments.batch_size, rng), rng, pull)["loss"])
+                losses.append(learner.update(buffer.sample(arguments.batch_size, rng), rng)["loss"])
             due -= int(due)
         if collector.num_steps >= min(mark, last):
             _note(progress, collector.num_steps, seen, losses)
             mark = collector.num_steps + stretch
-            if on_stretch is not None:
-                on_stretch(progress)
     return progress
 
 

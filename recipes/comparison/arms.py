@@ -6,19 +6,14 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import torch
 
-from gentwin.models import QNetworkModel
 from gentwin.rl import (
-    Collector,
     Evaluation,
-    QLearner,
-    ReplayBuffer,
+    PlainTrainer,
     TwinEnhancedTrainer,
     evaluate,
     greedy_policy,
     q_network_config,
-    train,
 )
 from gentwin.rl.anchors import anchor_utilities
 from recipes.comparison.cache import over_seeds
@@ -34,44 +29,40 @@ def judge(setting: Setting, policy: Any, seed: int) -> Evaluation:
     return evaluate(policy, env, setting.ground.evaluation_steps, EVALUATION_SEED)
 
 
+def curve_of(
+    setting: Setting, trainer: PlainTrainer | TwinEnhancedTrainer, num_rounds: int, seed: int
+) -> dict[str, list]:
+    """Trains for some rounds; returns interactions, updates, utility earned and greedy utility after every one."""
+    curve: dict[str, list] = {"steps": [], "utility": [], "updates": [], "acting": []}
+    for _ in range(num_rounds):
+        done = trainer.round()
+        curve["steps"].append(done.real_steps)
+        curve["updates"].append(done.num_updates)
+        curve["acting"].append(float(np.mean(done.acting.rewards)))
+        curve["utility"].append(judge(setting, greedy_policy(trainer.agent.network), seed).mean)
+    return curve
+
+
 def run_with_twin(setting: Setting, seed: int) -> dict[str, list]:
     """Trains the agent with a twin; returns real steps, utilities and updates after every round."""
     env, start = setting.ground.make_env(setting.num_envs, seed), SEED_DISTANCE * (seed + 1)
     config = q_network_config(env, setting.head, hidden_sizes=setting.hidden_sizes)
     trainer = TwinEnhancedTrainer(env, config, setting.learning, setting.enhanced, start)
-    curve: dict[str, list] = {"steps": [], "utility": [], "updates": [], "acting": []}
-    for _ in range(setting.num_rounds):
-        done = trainer.round()
-        curve["steps"].append(done.real_steps)
-        curve["updates"].append(done.num_updates)
-        curve["acting"].append(done.acting.rewards[-1])
-        curve["utility"].append(judge(setting, greedy_policy(trainer.agent.network), seed).mean)
-    return curve
+    return curve_of(setting, trainer, setting.num_rounds, seed)
 
 
 def run_without_twin(setting: Setting, seed: int) -> dict[str, list]:
     """Trains the same agent with as many updates, spread over `plain_steps` interactions."""
     env, start = setting.ground.make_env(setting.num_envs, seed), SEED_DISTANCE * (seed + 1)
     config = q_network_config(env, setting.head, hidden_sizes=setting.hidden_sizes)
-    with torch.random.fork_rng():
-        torch.manual_seed(start)
-        learning = dataclasses.replace(
-            setting.learning,
-            updates_per_step=setting.num_updates / (setting.plain_steps - setting.plain_starts),
-            learning_starts=setting.plain_starts,
-            **setting.plain_learning,
-        )
-        learner = QLearner(QNetworkModel(config), learning)
-    collector = Collector(env, start, ReplayBuffer(learning.buffer_size, len(config.observation_fields)))
-    rng = np.random.default_rng(start)
-    curve: dict[str, list] = {"steps": [], "utility": [], "updates": [], "acting": []}
-    while collector.num_steps < setting.plain_steps:
-        progress = train(learner, collector, setting.plain_stretch, rng)
-        curve["steps"].append(collector.num_steps)
-        curve["updates"].append(learner.num_updates)
-        curve["acting"].append(float(np.mean(progress.rewards)))
-        curve["utility"].append(judge(setting, greedy_policy(learner.network), seed).mean)
-    return curve
+    learning = dataclasses.replace(
+        setting.learning,
+        updates_per_step=setting.num_updates / (setting.plain_steps - setting.plain_starts),
+        learning_starts=setting.plain_starts,
+        **setting.plain_learning,
+    )
+    trainer = PlainTrainer(env, config, learning, setting.plain_stretch, start)
+    return curve_of(setting, trainer, -(-setting.plain_steps // setting.plain_stretch), seed)
 
 
 def anchor_run(ground: Ground, seed: int) -> dict[str, float]:

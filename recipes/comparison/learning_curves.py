@@ -23,11 +23,11 @@ from gentwin.rl import (
     zhang2024_arguments,
 )
 from gentwin.rl.anchors import anchor_utilities
+from recipes.comparison.arms import EVALUATION_SEED
 from recipes.comparison.settings import MLP
 
 ROUND = 200  # interactions of a round in the paper's figures
 AGENTS = {"DQN": ("dqn", "plain"), "DDQN": ("double_dqn", "plain"), "Dueling GAN-DDQN": ("gan_dqn", "particles")}
-EVALUATION_SEED = 999_000
 
 
 @dataclass(frozen=True)

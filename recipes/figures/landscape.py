@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from gentwin.metrics import bootstrap_interval, interquartile_mean
-from gentwin.models.q_network import QNetworkModel
-from gentwin.rl import Batch, Collector, QLearner, ReplayBuffer, TwinEnhancedTrainer, q_network_config, train
+from gentwin.rl import Batch, PlainTrainer, QLearner, TwinEnhancedTrainer, q_network_config
 from gentwin.rl.landscape import (
     GradientLine,
     LossSurface,
@@ -57,16 +55,11 @@ def learned(setting: LandscapeSetting, seed: int) -> dict[str, QLearner]:
     )
     trainer = TwinEnhancedTrainer(env, config, agent.learning, loops, seed)
     trainer.round()
-    torch.manual_seed(seed)
-    plain = QLearner(QNetworkModel(config), agent.learning)
-    collector = Collector(
-        agent.ground.make_env(agent.num_envs, seed),
-        seed,
-        ReplayBuffer(agent.learning.buffer_size, len(config.observation_fields)),
-    )
     ratio = setting.num_updates / (setting.real_steps - agent.learning.learning_starts)
-    train(plain, collector, setting.real_steps, np.random.default_rng(seed), updates_per_step=ratio)
-    return dict(zip(ARMS, (trainer.apprentice, plain), strict=True))
+    learning = dataclasses.replace(agent.learning, updates_per_step=ratio)
+    plain = PlainTrainer(agent.ground.make_env(agent.num_envs, seed), config, learning, setting.real_steps, seed)
+    plain.round()
+    return dict(zip(ARMS, (trainer.apprentice, plain.agent), strict=True))
 
 
 def held_out_transitions(setting: LandscapeSetting, seed: int) -> Batch:

@@ -57,9 +57,9 @@ def two_state_learner(seed=0, **arguments):
 def test_random_data_is_enough_for_the_optimum(algorithm):
     rng = np.random.default_rng(3)
     learner = two_state_learner(algorithm=algorithm)
-    heard = []
-    losses = train_offline(learner, two_state_buffer(rng), 800, rng, on_stretch=lambda *entry: heard.append(entry))
-    assert heard == list(zip([200, 400, 600, 800], losses, strict=True))
+    losses = train_offline(learner, two_state_buffer(rng), 800, rng)
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
     best = 2 / (1 - DISCOUNT)
     expected = [[DISCOUNT * (-1 + DISCOUNT * best), -1 + DISCOUNT * best], [best, DISCOUNT * (-1 + DISCOUNT * best)]]
     np.testing.assert_allclose(learner.network(torch.eye(2)).values.detach(), expected, atol=0.1)
