@@ -21,8 +21,12 @@ Go on from a trained agent:
 
     accelerate launch recipes/train_agent.py --start_from outputs/agent_dynamic --agent null
 
-Keys of the YAML file and options are the fields of `gentwin.rl.arguments`; see --help. An unknown one is refused before
-any work.
+With a guard that keeps exploration to allocations under which a twin expects few violations of the SLA:
+
+    accelerate launch recipes/train_agent.py --guard_bound 0.3
+
+Keys of the YAML file and options are the fields of `gentwin.rl.recipe.arguments`; see --help. An unknown one is
+refused before any work.
 """
 
 import json
@@ -37,7 +41,9 @@ from transformers.utils import logging
 
 from gentwin.hub import CheckpointError
 from gentwin.rl import Evaluation, evaluate, greedy_policy
-from gentwin.rl.agent_report import (
+from gentwin.rl.anchors import anchor_utilities
+from gentwin.rl.recipe.arguments import AGENT_ARGUMENT_CLASSES, RunArguments, shaping_arguments
+from gentwin.rl.recipe.report import (
     PLOT_NAME,
     AgentResult,
     plot_progress,
@@ -45,9 +51,15 @@ from gentwin.rl.agent_report import (
     write_agent_card,
     write_agent_metrics,
 )
-from gentwin.rl.anchors import anchor_utilities
-from gentwin.rl.arguments import AGENT_ARGUMENT_CLASSES, RunArguments, shaping_arguments
-from gentwin.rl.setup import NO_RECORD, AgentSetup, Trainer, build_setup, make_trainer, save_round
+from gentwin.rl.recipe.setup import (
+    NO_RECORD,
+    AgentSetup,
+    build_setup,
+    guard_counts,
+    make_trainer,
+    save_round,
+)
+from gentwin.rl.trainer import RoundTrainer
 from gentwin.training import ArgumentsError, given_arguments, parse_arguments, prepare_output_dir
 from gentwin.training.model_card import describe_hardware, describe_versions
 from gentwin.training.report import portable_command, portable_path, write_arguments
@@ -72,7 +84,9 @@ def prepare(argv: list[str]) -> tuple:
     return sections, run, setup, trainer, resume
 
 
-def train(run: RunArguments, setup: AgentSetup, trainer: Trainer, resume: Path | None, shaping: dict) -> list[dict]:
+def train(
+    run: RunArguments, setup: AgentSetup, trainer: RoundTrainer, resume: Path | None, shaping: dict
+) -> list[dict]:
     """Makes the remaining rounds, with an evaluation and a checkpoint after each; returns an entry for every round."""
     history = []
     if resume is not None:
@@ -94,17 +108,17 @@ def train(run: RunArguments, setup: AgentSetup, trainer: Trainer, resume: Path |
     return history
 
 
-def judge(run: RunArguments, setup: AgentSetup, trainer: Trainer) -> Evaluation:
+def judge(run: RunArguments, setup: AgentSetup, trainer: RoundTrainer) -> Evaluation:
     """Returns how good the agent is now."""
-    policy = greedy_policy(trainer.agent.network)
+    policy = greedy_policy(trainer.agent.averaged)
     return evaluate(policy, setup.evaluation_env, run.evaluation_steps, run.evaluation_seed)
 
 
 def report(
-    argv: list[str], run: RunArguments, setup: AgentSetup, trainer: Trainer, history: list[dict], network: dict
+    argv: list[str], run: RunArguments, setup: AgentSetup, trainer: RoundTrainer, history: list[dict], network: dict
 ) -> None:
     """Evaluates agent and anchors, and writes agent, metrics, plot and card."""
-    folder, agent = Path(run.output_dir), trainer.agent.network
+    folder, agent = Path(run.output_dir), trainer.agent.averaged
     agent.save_pretrained(folder)
     write_arguments(folder, given_arguments(argv, DEFAULT_CONFIG, AGENT_ARGUMENT_CLASSES), SCRIPT)
     print("evaluating the policies without deep learning")
@@ -112,7 +126,7 @@ def report(
         setup.evaluation_env, run.evaluation_steps, run.evaluation_seed,
         bandit_interactions=history[-1]["real_steps"],
     )  # fmt: skip
-    result = AgentResult(judge(run, setup, trainer), anchors, history)
+    result = AgentResult(judge(run, setup, trainer), anchors, history, guard_counts(trainer))
     facts = {
         "command": portable_command(argv, SCRIPT),
         "training_s": round(sum(entry["seconds"] for entry in history), 1),

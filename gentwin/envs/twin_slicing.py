@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 
@@ -76,6 +77,26 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
         self._starts, self._histories = self._checked_starts(start_states)
         self._generator = torch.Generator(self.twin.device)
         self._is_seeded = False
+
+    @torch.inference_mode()
+    def uncertainty(self, actions: np.ndarray) -> np.ndarray:
+        """Returns how far the members of the twin disagree on what `actions` `(num_envs,)` would bring, `(num_envs,)`.
+
+        It is the mean over slices and targets of
+        [`TargetDistribution.uncertainty`][gentwin.models.target_distribution.TargetDistribution.uncertainty], in
+        standard deviations of the training data; nothing is stepped. Methods that distrust the twin subtract it from
+        rewards or end roll-outs by it.
+
+        Raises:
+            gymnasium.error.ResetNeeded: Before the first `reset`.
+            ValueError: If `actions` is not one allocation for every copy.
+        """
+        if not self._was_reset:
+            raise gymnasium.error.ResetNeeded("call `reset` before `uncertainty`.")
+        values = self.action_values(self._checked(np.asarray(actions))).astype(np.float32)
+        action = torch.from_numpy(values).to(self.twin.device)
+        found = self.twin.predict(self._state_now, action, self._memory)
+        return found.uncertainty().mean(dim=(1, 2)).cpu().numpy()
 
     def _checked_starts(self, start_states: Any) -> tuple[torch.Tensor | None, dict[str, torch.Tensor] | None]:
         if start_states is None:

@@ -1,6 +1,6 @@
 """Reinforcement learning on networks, on their twins, and on both."""
 
-from gentwin.rl.agent import AgentError, greedy_policy, q_network_config, require_fit
+from gentwin.rl.agent import AgentError, greedy_policy, make_learner, q_network_config, require_fit
 from gentwin.rl.collector import Collector
 from gentwin.rl.distillation import DistillationArguments, DistillationReport, distil
 from gentwin.rl.evaluation import Evaluation, evaluate, per_slice
@@ -9,7 +9,6 @@ from gentwin.rl.gan_dqn import GanQLearner
 from gentwin.rl.guard import ViolationGuard
 from gentwin.rl.landscape import loss_along_gradient, loss_surface, sharpness
 from gentwin.rl.learner import LearnerArguments, Pull, QLearner
-from gentwin.rl.learner_factory import make_learner
 from gentwin.rl.offline import OfflineTwinEnhancedTrainer, replay_from_transitions, train_offline
 from gentwin.rl.plain import PlainTrainer
 from gentwin.rl.replay import Batch, ReplayBuffer

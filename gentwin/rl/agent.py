@@ -1,4 +1,4 @@
-"""Q-networks that fit an environment, and policies made of them."""
+"""Agents: Q-networks that fit an environment, their learners, and policies made of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from gentwin.envs.slicing import SlicingVectorEnv
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.rl.evaluation import Policy
+from gentwin.rl.gan_dqn import GanQLearner
+from gentwin.rl.learner import LearnerArguments, QLearner
 
 
 class AgentError(ValueError):
@@ -86,6 +89,23 @@ def require_fit(network: QNetworkModel, env: VectorEnv) -> None:
             f"`observation_fields` of the agent must be those of the environment, {fields}, got "
             f"{list(config.observation_fields)}; make the environment with the fields the agent was trained on."
         )
+
+
+def make_learner(
+    network: QNetworkModel, arguments: LearnerArguments, accelerator: Accelerator | None = None
+) -> QLearner:
+    """Returns the learner of `arguments.algorithm`.
+
+    Args:
+        network: What learns; with head `particles` for `gan_dqn`, with any other for `dqn` and `double_dqn`.
+        arguments: Hyper-parameters.
+        accelerator: Device and, in several processes, averaging of gradients; a new one by default.
+
+    Raises:
+        ValueError: If the head does not fit the algorithm.
+    """
+    learners = {name: kind for kind in (QLearner, GanQLearner) for name in kind.algorithms}
+    return learners[arguments.algorithm](network, arguments, accelerator)
 
 
 def greedy_policy(network: QNetworkModel, env: VectorEnv | None = None) -> Policy:

@@ -130,6 +130,14 @@ class QLearner:
         return self.accelerator.device
 
     @property
+    def averaged(self) -> QNetworkModel:
+        """The slowly following network, an average over recent updates: what to keep and judge.
+
+        Its policy is as good as that of `network` or better, and goes up and down less from update to update.
+        """
+        return self.target
+
+    @property
     def is_prepared(self) -> bool:
         """Whether the statistics of the network are set."""
         return bool(self.network.fitted)

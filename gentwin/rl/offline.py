@@ -23,8 +23,9 @@ from gentwin.rl.collector import Collector
 from gentwin.rl.experience import Experience
 from gentwin.rl.learner import LearnerArguments, Pull, QLearner
 from gentwin.rl.replay import ReplayBuffer
+from gentwin.rl.trainer import Round
 from gentwin.rl.training import Progress
-from gentwin.rl.twin_enhanced import Round, TwinEnhancedArguments, TwinEnhancedTrainer
+from gentwin.rl.twin_enhanced import TwinEnhancedArguments, TwinEnhancedTrainer
 
 BEHAVIOURS = ("random", "mixed")
 
@@ -252,8 +253,8 @@ class OfflineTwinEnhancedTrainer(TwinEnhancedTrainer):
         self.collector.buffer = replay_from_transitions(record, env)
 
     def identity(self) -> dict[str, Any]:
-        """Returns what else a resumed training must share with the saved one."""
-        return {"num_updates": self.num_updates, "pull_weight": self.pull_weight}
+        """Returns the arguments of the loops and of the offline part."""
+        return {**super().identity(), "num_updates": self.num_updates, "pull_weight": self.pull_weight}
 
     def _check_starts(self, env: VectorEnv) -> None:
         """Leaves the question to `branch_points`: there are no first interactions, the record is what it is."""
@@ -276,7 +277,7 @@ class OfflineTwinEnhancedTrainer(TwinEnhancedTrainer):
         self.num_rounds += 1
         offline = Progress(steps=[len(buffer)] * len(losses), losses=losses.tolist())
         num_updates = self.agent.num_updates + self.apprentice.num_updates
-        return Round(len(buffer), num_updates, practice, Progress(), offline)
+        return Round(len(buffer), num_updates, Progress(), practice, offline)
 
 
 class _Recorded(Experience):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,22 +19,25 @@ import torch
 from accelerate import Accelerator
 from gymnasium.vector import VectorEnv
 
+from gentwin.datasets import read_transitions, write_transitions
 from gentwin.envs import TwinSlicingVectorEnv
+from gentwin.models import from_pretrained
 from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.networks.slicing import SlicingParameters, slicing_parameters
 from gentwin.networks.slicing.policies import RandomPolicy
-from gentwin.rl.agent import require_fit
+from gentwin.rl.agent import make_learner, require_fit
 from gentwin.rl.collector import Collector
 from gentwin.rl.experience import Experience, branch_points
 from gentwin.rl.guard import ViolationGuard
 from gentwin.rl.learner import LearnerArguments
-from gentwin.rl.learner_factory import make_learner
 from gentwin.rl.replay import Batch, ReplayBuffer
-from gentwin.rl.trainer_state import load_trainer, save_trainer
+from gentwin.rl.trainer import Round, RoundTrainer
 from gentwin.rl.training import Guard, Progress, train
 from gentwin.rl.twin_fitting import TwinFitArguments, fit_twin
 from gentwin.training import ModelArguments, build_twin
+
+RECORD, TWIN = "experience.parquet", "twin"
 
 
 @dataclass(frozen=True)
@@ -99,26 +102,7 @@ class TwinEnhancedArguments:
                 raise ValueError(f"`{name}` must be from 0 to 1, got {getattr(self, name)}.")
 
 
-@dataclass(frozen=True)
-class Round:
-    """What one round has brought.
-
-    Args:
-        real_steps: Interactions with the network so far.
-        num_updates: Updates so far, of both agents.
-        practice: Progress of agent 2 in the twin.
-        acting: Progress of agent 1 in the network before the twin was fitted.
-        fine_tuning: Progress of agent 1 in the network after it was empowered; `None` without such steps.
-    """
-
-    real_steps: int
-    num_updates: int
-    practice: Progress
-    acting: Progress
-    fine_tuning: Progress | None = None
-
-
-class TwinEnhancedTrainer:
+class TwinEnhancedTrainer(RoundTrainer):
     """Algorithm 1: collect, fit the twin, practise in it, empower the acting agent, let it learn in the network.
 
     Args:
@@ -165,7 +149,6 @@ class TwinEnhancedTrainer:
         self.rng = np.random.default_rng(seed)
         size = len(config.observation_fields)
         self.collector = Collector(env, seed, ReplayBuffer(learning.buffer_size, size), self.experience.add)
-        self.num_rounds = 0
 
     def _check(self, env: VectorEnv) -> None:
         """Refuses before any interaction what would fail after many."""
@@ -183,20 +166,6 @@ class TwinEnhancedTrainer:
                 f"{arguments.first_steps}: no roll-out could start; choose more steps, fewer copies or a shorter past."
             )
 
-    def run(self, num_rounds: int, on_round: Callable[[Round], None] | None = None) -> list[Round]:
-        """Makes `num_rounds` more rounds, `Gamma`; the first one begins with random allocations.
-
-        Args:
-            num_rounds: At least 1.
-            on_round: Called after every round.
-        """
-        rounds = []
-        for _ in range(num_rounds):
-            rounds.append(self.round())
-            if on_round is not None:
-                on_round(rounds[-1])
-        return rounds
-
     def round(self) -> Round:
         """Makes one round: acts, fits the twin, practises, empowers, and fine-tunes if there are steps for it."""
         arguments, fine_tuning = self.arguments, None
@@ -206,8 +175,7 @@ class TwinEnhancedTrainer:
             acting = self._act(arguments.steps_per_round, arguments.learns_in_network)
         self.apprentice.copy_from(self.agent)
         self.twin = self.fit()
-        if isinstance(self.guard, ViolationGuard):
-            self.guard.replace_twin(self.twin)
+        self._tell_guard()
         practice = self._practise(self.twin)
         self._empower()
         if arguments.fine_tuning_steps:
@@ -215,7 +183,7 @@ class TwinEnhancedTrainer:
             self.apprentice.copy_from(self.agent)
         self.num_rounds += 1
         num_updates = self.agent.num_updates + self.apprentice.num_updates
-        return Round(self.collector.num_steps, num_updates, practice, acting, fine_tuning)
+        return Round(self.collector.num_steps, num_updates, acting, practice, fine_tuning)
 
     def fit(self) -> DynamicsTwin:
         """Returns a twin of everything seen so far, going on from the last one."""
@@ -223,16 +191,33 @@ class TwinEnhancedTrainer:
         return fit_twin(self.experience.transitions(), self.arguments.fit, seed, self.twin, self.agent.device)
 
     def identity(self) -> dict[str, Any]:
-        """Returns what else a resumed training must share with the saved one; for subclasses with more arguments."""
-        return {}
+        """Returns the arguments of the loops; subclasses with more arguments add them."""
+        return {"arguments": dataclasses.asdict(self.arguments)}
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Saves everything the next round depends on; see [`save_trainer`][gentwin.rl.trainer_state.save_trainer]."""
-        save_trainer(self, folder)
+    def parts(self) -> dict[str, Any]:
+        """Returns both agents and the buffer of the network's transitions."""
+        return {**super().parts(), "apprentice": self.apprentice}
 
-    def load_state(self, folder: str | os.PathLike) -> None:
-        """Goes on where a saved trainer was; see [`load_trainer`][gentwin.rl.trainer_state.load_trainer]."""
-        load_trainer(self, folder)
+    def save_rest(self, folder: Path) -> None:
+        """Saves experience and twin."""
+        write_transitions(folder / RECORD, self.experience.transitions())
+        self.twin.save_pretrained(folder / TWIN)
+
+    def read_rest(self, folder: Path) -> Callable[[], None]:
+        """Reads experience and twin; returns what puts them in place."""
+        experience = read_transitions(folder / RECORD, self.experience.schema)
+        twin = from_pretrained(folder / TWIN).to(self.agent.device)
+
+        def put_in_place() -> None:
+            self.experience.restore(experience)
+            self.twin = twin
+            self._tell_guard()
+
+        return put_in_place
+
+    def _tell_guard(self) -> None:
+        if isinstance(self.guard, ViolationGuard):
+            self.guard.replace_twin(self.twin)
 
     def _explore(self) -> Progress:
         policy = RandomPolicy(self.agent.network.config.num_actions, self.rng, self.arguments.hold_steps)

@@ -39,15 +39,17 @@ def curve_of(
         curve["steps"].append(done.real_steps)
         curve["updates"].append(done.num_updates)
         curve["acting"].append(float(np.mean(done.acting.rewards)))
-        curve["utility"].append(judge(setting, greedy_policy(trainer.agent.network), seed).mean)
+        curve["utility"].append(judge(setting, greedy_policy(trainer.agent.averaged), seed).mean)
     return curve
 
 
-def run_with_twin(setting: Setting, seed: int) -> dict[str, list]:
+def run_with_twin(
+    setting: Setting, seed: int, trainer_class: type[TwinEnhancedTrainer] = TwinEnhancedTrainer
+) -> dict[str, list]:
     """Trains the agent with a twin; returns real steps, utilities and updates after every round."""
     env, start = setting.ground.make_env(setting.num_envs, seed), SEED_DISTANCE * (seed + 1)
     config = q_network_config(env, setting.head, hidden_sizes=setting.hidden_sizes)
-    trainer = TwinEnhancedTrainer(env, config, setting.learning, setting.enhanced, start)
+    trainer = trainer_class(env, config, setting.learning, setting.enhanced, start)
     return curve_of(setting, trainer, setting.num_rounds, seed)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from gentwin.rl.agent_report import ANCHOR_STYLES
+from gentwin.rl.recipe.report import ANCHOR_STYLES
 from gentwin.training.plots import COLORS, FAINT, INK, new_figure, save_figure
 from recipes.comparison.learning_curves import band
 

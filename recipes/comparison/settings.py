@@ -1,4 +1,4 @@
-"""The settings in which agents are compared: network, agent, loops; one for each preset.
+"""The settings in which agents are compared: network, agent, loops; those of the recipes that train them.
 
 Both arms of a setting have the same agent, the same hyper-parameters, the same number of gradient updates and the same
 evaluation. Nothing in a setting was learned from the simulator: twins are fitted to the interactions of the run alone.
@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 from gymnasium.vector import VectorEnv
 
-from gentwin.rl import LearnerArguments, TwinEnhancedArguments, TwinFitArguments
+from gentwin.rl import LearnerArguments, TwinEnhancedArguments
+from gentwin.rl.recipe.arguments import AGENT_ARGUMENT_CLASSES
+from gentwin.rl.recipe.setup import read_section
+from gentwin.training import parse_arguments
 
 MLP = [256, 256, 128, 128]  # Zhang et al., section V-A
 
@@ -79,78 +83,50 @@ class Setting:
         return self.num_rounds * self.enhanced.practice_updates
 
 
-DYNAMIC = Setting(
-    ground=Ground({"preset": "dynamic", "observation_fields": "all"}),
-    num_envs=8,
-    head="factorised",
-    learning=LearnerArguments(
-        algorithm="double_dqn",
-        discount=0.7,
-        learning_rate=5e-4,
-        batch_size=128,
-        buffer_size=100_000,
-        exploration_final=0.05,
-        exploration_decay_steps=3000,
-    ),
-    enhanced=TwinEnhancedArguments(
-        first_steps=1000,
-        steps_per_round=500,
-        practice_updates=4000,
-        practice_exploration=0.1,
-        fit=TwinFitArguments(model_config={"num_members": 3}),
-    ),
-    num_rounds=4,
-    plain_steps=64_000,
-    plain_starts=1000,
-    plain_stretch=2000,
+def from_recipe(name: str, **fields: Any) -> Setting:
+    """Returns the setting of a recipe that practises in a twin.
+
+    Args:
+        name: Of a YAML file beside `train_agent.py`, without its ending.
+        **fields: What a recipe does not say.
+    """
+    sections, run = parse_arguments([], Path(__file__).parents[1] / f"{name}.yaml", name, AGENT_ARGUMENT_CLASSES)
+    network = dict(sections.network)
+    return Setting(
+        ground=Ground(
+            network,
+            fixed_placement=network.pop("placement_seed", None) is not None,
+            evaluation_copies=run.evaluation_copies,
+            evaluation_steps=run.evaluation_steps,
+        ),
+        num_envs=run.num_envs,
+        head=sections.agent["head"],
+        learning=read_section(LearnerArguments, sections.learning, "learning"),
+        enhanced=read_section(TwinEnhancedArguments, sections.twin_enhanced, "twin_enhanced"),
+        num_rounds=run.num_rounds,
+        **fields,
+    )
+
+
+DYNAMIC = from_recipe(
+    "agent_dynamic",
+    plain_steps=128_000,
+    plain_starts=600,
+    plain_stretch=4000,
+    plain_learning={"exploration_decay_steps": 3000},
 )
-BANDIT_LEARNING = LearnerArguments(
-    algorithm="double_dqn",
-    discount=0.0,  # one decision does not influence the next
-    learning_rate=5e-4,
-    batch_size=128,
-    buffer_size=20_000,
-    exploration_final=0.02,
-    exploration_decay_steps=20,
-)
-BANDIT_LOOPS = TwinEnhancedArguments(
-    first_steps=32,
-    hold_steps=1.0,
-    steps_per_round=16,
-    practice_updates=2000,
-    practice_exploration=0.5,
-    practice_copies=64,
-    practice_horizon=5,
-    history_steps=0,
-    fit=TwinFitArguments(
-        num_updates=600, refit_updates=300, sequence_length=8, model_config={"num_members": 3, "range_margin": 0.5}
-    ),
-)
-BANDIT_AGENT = {
-    "head": "plain",
-    "learning": BANDIT_LEARNING,
-    "enhanced": BANDIT_LOOPS,
-    "plain_learning": {"exploration_decay_steps": 2000},
-    "num_envs": 1,
-}
-ZHANG2024 = Setting(
-    ground=Ground(
-        {"preset": "zhang2024", "resolution_hz": 200e3}, fixed_placement=True, evaluation_copies=4, evaluation_steps=50
-    ),
-    num_rounds=5,
+_ZHANG2024 = from_recipe(
+    "agent_zhang2024",
     plain_steps=20_000,
     plain_starts=32,
     plain_stretch=250,
-    **BANDIT_AGENT,
+    plain_learning={"exploration_decay_steps": 2000},
 )
-HUA2019 = Setting(
-    ground=Ground({"preset": "hua2019"}, fixed_placement=True, evaluation_copies=4, evaluation_steps=25),
-    num_rounds=5,
-    plain_steps=20_000,
-    plain_starts=32,
-    plain_stretch=250,
-    **BANDIT_AGENT,
+# Their users never change, so few episodes show what an allocation is worth.
+ZHANG2024 = dataclasses.replace(
+    _ZHANG2024, ground=dataclasses.replace(_ZHANG2024.ground, evaluation_copies=4, evaluation_steps=50)
 )
+HUA2019 = dataclasses.replace(ZHANG2024, ground=Ground({"preset": "hua2019"}, True, 4, 25))
 # The agent of Zhang et al., and the same with our head for allocations.
 SETTINGS = {
     "dynamic": dataclasses.replace(DYNAMIC, head="plain"),

@@ -29,7 +29,7 @@ def taught(setting: Setting, seed: int) -> dict[str, Any]:
     trainer = TwinEnhancedTrainer(env, config, setting.learning, setting.enhanced, seed)
     trainer.run(setting.num_rounds)
     states = met_in_twin(trainer, np.random.default_rng(seed))
-    teacher = trainer.agent.network.eval()
+    teacher = trainer.agent.averaged.eval()
     networks, agreement = {"teacher": teacher}, {}
     for width in WIDTHS:
         arguments = DistillationArguments(hidden_sizes=(width, width))

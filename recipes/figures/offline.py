@@ -36,6 +36,7 @@ class OfflineSetting:
         offline_updates: Updates of agent 1 on the record.
         pull_weight: nu of equation 13.
         online_copies: Copies of the network the agent beside them acts in; it makes as many updates as either arm.
+        online_updates_per_step: Its updates for every interaction.
         agent: Network, agent and practice of all arms.
     """
 
@@ -45,9 +46,10 @@ class OfflineSetting:
     offline_updates: int = 2000
     pull_weight: float = 0.01
     online_copies: int = 64
+    online_updates_per_step: float = 0.125
     agent: Setting = field(
         default_factory=lambda: dataclasses.replace(
-            DYNAMIC, num_envs=7, enhanced=dataclasses.replace(DYNAMIC.enhanced, fit=TwinFitArguments())
+            DYNAMIC, num_envs=7, enhanced=dataclasses.replace(DYNAMIC.enhanced, fit=TwinFitArguments(weight_decay=0.3))
         )
     )
 
@@ -74,7 +76,7 @@ def learned_from_record(setting: OfflineSetting, seed: int) -> dict[str, object]
     curve = []
     for _ in range(12):
         train_offline(plain, buffer, setting.num_updates // 12, rng)
-        curve.append(judge(agent, greedy_policy(plain.network), seed).mean)
+        curve.append(judge(agent, greedy_policy(plain.averaged), seed).mean)
     enhanced = dataclasses.replace(agent.enhanced, practice_updates=setting.practice_updates)
     trainer = OfflineTwinEnhancedTrainer(
         record, env, plain.network.config, agent.learning, enhanced, seed, setting.offline_updates, setting.pull_weight
@@ -82,8 +84,8 @@ def learned_from_record(setting: OfflineSetting, seed: int) -> dict[str, object]
     trainer.round()
     return {
         "plain_curve": curve,
-        "twin_enhanced": judge(agent, greedy_policy(trainer.agent.network), seed).mean,
-        "agent_2": judge(agent, greedy_policy(trainer.apprentice.network), seed).mean,
+        "twin_enhanced": judge(agent, greedy_policy(trainer.agent.averaged), seed).mean,
+        "agent_2": judge(agent, greedy_policy(trainer.apprentice.averaged), seed).mean,
         "equal_split": judge(agent, equal_split(env.unwrapped.parameters), seed).mean,
     }
 
@@ -91,13 +93,13 @@ def learned_from_record(setting: OfflineSetting, seed: int) -> dict[str, object]
 def learned_online(setting: OfflineSetting, seed: int) -> dict[str, object]:
     """Returns the utility of the same agent after as many updates with fresh interactions, and their number."""
     agent, learner = setting.agent, new_learner(setting.agent, seed)
-    ratio = agent.enhanced.practice_updates_per_step
+    ratio = setting.online_updates_per_step
     env = agent.ground.make_env(setting.online_copies, seed)
     size = learner.network.config.observation_fields
     collector = Collector(env, seed, ReplayBuffer(agent.learning.buffer_size, len(size)))
     num_steps = round(setting.num_updates / ratio)
     train(learner, collector, num_steps, np.random.default_rng(seed), updates_per_step=ratio)
-    return {"utility": judge(agent, greedy_policy(learner.network), seed).mean, "steps": collector.num_steps}
+    return {"utility": judge(agent, greedy_policy(learner.averaged), seed).mean, "steps": collector.num_steps}
 
 
 def summary(values: list[float]) -> dict[str, object]:

@@ -97,6 +97,22 @@ def test_episodes_end_at_the_horizon_and_start_where_told(twin):
     np.testing.assert_allclose(observation[0], starts[3].ravel())
 
 
+def test_uncertainty_is_the_disagreement_of_members_about_an_action_and_steps_nothing(twin):
+    env = make_vec(twin, observation_fields="all").unwrapped
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.uncertainty(np.zeros(5, int))
+    observation, _ = env.reset(seed=0)
+    states = torch.from_numpy(observation.reshape(5, len(SCHEMA.slices), -1))
+    found = [env.uncertainty(np.full(5, action)) for action in (0, 119, 0)]
+    action = torch.from_numpy(env.action_values(np.zeros(5, int)).astype(np.float32))
+    expected = twin.predict(states, action, twin.initial_state(5)).uncertainty().mean(dim=(1, 2))
+    np.testing.assert_allclose(found[0], expected.detach().numpy(), rtol=1e-5)
+    assert found[0].shape == (5,) and (found[0] > 0).all() and (found[0] != found[1]).all()
+    np.testing.assert_array_equal(found[0], found[2])
+    with pytest.raises(ValueError, match="`actions` must be 5 integers"):
+        env.uncertainty(np.zeros(4, int))
+
+
 def test_history_before_a_start_shapes_the_memory(twin):
     data = {name: values.numpy() for name, values in sequences(seed=2).items()}
     branch = {"states": data["states"][:1], "actions": data["actions"][:1, :-1]}

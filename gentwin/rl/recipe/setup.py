@@ -20,12 +20,15 @@ from huggingface_hub.errors import StrictDataclassError
 
 from gentwin.envs import RanSlicingVectorEnv
 from gentwin.models import from_pretrained
+from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.networks.slicing import SlicingParameters
 from gentwin.rl.agent import q_network_config, require_fit
-from gentwin.rl.arguments import ENVIRONMENT, AgentSections, RunArguments
+from gentwin.rl.guard import ViolationGuard
 from gentwin.rl.learner import LearnerArguments
 from gentwin.rl.plain import PlainTrainer
+from gentwin.rl.recipe.arguments import ENVIRONMENT, AgentSections, RunArguments
+from gentwin.rl.trainer import RoundTrainer
 from gentwin.rl.twin_enhanced import TwinEnhancedArguments, TwinEnhancedTrainer
 from gentwin.schema import did_you_mean
 from gentwin.training.arguments import ArgumentsError, require
@@ -36,7 +39,6 @@ FOLLOWS_FROM_NETWORK = ("observation_fields", "observation_scales", "num_actions
 NO_RECORD = "no record"  # in place of the fingerprint of a data set
 KEPT_CHECKPOINTS = 2
 Settings = TypeVar("Settings")
-Trainer = PlainTrainer | TwinEnhancedTrainer
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class AgentSetup:
         learning: Hyper-parameters.
         twin_enhanced: Loops with a twin.
         start_from: Network to go on from, if any.
+        guard: Of exploration, if any.
     """
 
     env: VectorEnv
@@ -58,6 +61,7 @@ class AgentSetup:
     learning: LearnerArguments
     twin_enhanced: TwinEnhancedArguments
     start_from: QNetworkModel | None
+    guard: ViolationGuard | None
 
 
 def build_setup(sections: AgentSections, run: RunArguments) -> AgentSetup:
@@ -80,10 +84,10 @@ def build_setup(sections: AgentSections, run: RunArguments) -> AgentSetup:
     except ValueError as error:
         where = "start_from" if started is not None else "agent"
         raise ArgumentsError(f"section or argument `{where}`: {error}") from error
-    return AgentSetup(env, evaluation_env, config, learning, enhanced, started)
+    return AgentSetup(env, evaluation_env, config, learning, enhanced, started, _guard(env, run))
 
 
-def make_trainer(setup: AgentSetup, run: RunArguments, accelerator: Accelerator | None = None) -> Trainer:
+def make_trainer(setup: AgentSetup, run: RunArguments, accelerator: Accelerator | None = None) -> RoundTrainer:
     """Returns the trainer of a run, before its first round.
 
     Raises:
@@ -92,12 +96,12 @@ def make_trainer(setup: AgentSetup, run: RunArguments, accelerator: Accelerator 
     try:
         if run.use_twin:
             loops = setup.twin_enhanced
-            trainer: Trainer = TwinEnhancedTrainer(
-                setup.env, setup.config, setup.learning, loops, run.seed, accelerator=accelerator
+            trainer: RoundTrainer = TwinEnhancedTrainer(
+                setup.env, setup.config, setup.learning, loops, run.seed, setup.guard, accelerator
             )
         else:
             steps = run.plain_steps_per_round
-            trainer = PlainTrainer(setup.env, setup.config, setup.learning, steps, run.seed, accelerator)
+            trainer = PlainTrainer(setup.env, setup.config, setup.learning, steps, run.seed, setup.guard, accelerator)
     except ValueError as error:
         raise ArgumentsError(str(error)) from error
     if setup.start_from is not None:
@@ -106,8 +110,20 @@ def make_trainer(setup: AgentSetup, run: RunArguments, accelerator: Accelerator 
     return trainer
 
 
+def guard_counts(trainer: RoundTrainer) -> dict[str, int]:
+    """Returns how often a guard was asked, and how often it had to step in; nothing without one."""
+    guard = trainer.guard
+    if not isinstance(guard, ViolationGuard):
+        return {}
+    return {
+        "guarded_decisions": guard.num_decisions,
+        "replaced_by_the_guard": guard.num_replaced,
+        "without_an_allowed_allocation": guard.num_without_choice,
+    }
+
+
 def save_round(
-    output_dir: str | Path, trainer: Trainer, history: Sequence[Mapping[str, float]], shaping: Mapping[str, Any]
+    output_dir: str | Path, trainer: RoundTrainer, history: Sequence[Mapping[str, float]], shaping: Mapping[str, Any]
 ) -> None:
     """Writes a checkpoint from which the next round goes on; only the last two are kept.
 
@@ -190,6 +206,21 @@ def _config(env: VectorEnv, values: dict[str, Any]) -> QNetworkConfig:
         return q_network_config(env, **values)
     except (StrictDataclassError, TypeError) as error:
         raise ValueError(" ".join(str(error).split())) from error
+
+
+def _guard(env: VectorEnv, run: RunArguments) -> ViolationGuard | None:
+    if run.guard_bound is None:
+        return None
+    try:
+        return ViolationGuard(_twin(run.guard_twin), env, run.guard_bound)
+    except (OSError, ValueError) as error:
+        raise ArgumentsError(f"`guard_twin`, `guard_bound`: {error}") from error
+
+
+def _twin(name: str) -> DynamicsTwin:
+    twin = from_pretrained(name)
+    require(isinstance(twin, DynamicsTwin), "guard_twin", "a twin of slice dynamics", f"{name} ({type(twin).__name__})")
+    return twin
 
 
 def _loaded(name: str | None, values: dict[str, Any]) -> QNetworkModel | None:

@@ -10,6 +10,7 @@ import torch
 from gentwin.rl import (
     AgentError,
     LearnerArguments,
+    PlainTrainer,
     TwinEnhancedArguments,
     TwinEnhancedTrainer,
     TwinFitArguments,
@@ -31,6 +32,31 @@ def make_ours(seed=0, **changes):
     )  # fmt: skip
     loops = dataclasses.replace(loops, **changes)
     return TwinEnhancedTrainer(env, make_config(env, "double_dqn"), LearnerArguments(batch_size=8), loops, seed)
+
+
+def make_plain(seed=0, steps=30):
+    env = make_env(2, "dynamic", observation_fields="all", warmup_steps=1, episode_steps=7)
+    learning = LearnerArguments(batch_size=8, learning_starts=10)
+    return PlainTrainer(env, make_config(env, "double_dqn"), learning, steps, seed)
+
+
+def test_a_plain_training_goes_on_as_if_uninterrupted_and_refuses_another(tmp_path):
+    whole, first, resumed = make_plain(), make_plain(), make_plain()
+    whole.run(3)
+    first.run(1)
+    first.save(tmp_path / "round-1")
+    resumed.load_state(tmp_path / "round-1")
+    rounds = resumed.run(2)
+    assert rounds[-1].num_updates == whole.agent.num_updates > 0
+    assert_same_tensors(whole.agent.state_dict()["network"], resumed.agent.state_dict()["network"])
+    assert_same_tensors(whole.collector.buffer.state_dict(), resumed.collector.buffer.state_dict())
+    for other, message in (
+        (make_plain(steps=31), "`steps_per_round`.*30, got 31"),
+        (make_ours(), "`kind`.*'PlainTrainer', got 'TwinEnhancedTrainer'"),
+    ):
+        with pytest.raises(AgentError, match=message):
+            other.load_state(tmp_path / "round-1")
+        assert other.num_rounds == 0
 
 
 @pytest.mark.parametrize("make", [make_ours, make_trainer, lambda: make_trainer("gan_dqn")])
@@ -78,7 +104,7 @@ def test_another_training_is_refused_and_left_as_it_is(tmp_path):
     others = (
         (make_ours(seed=1), "`seed`.*0, got 1"),
         (make_ours(empowerment=0.4), "`arguments`.*0.3 for `empowerment`, got 0.4"),
-        (make_trainer(), "`arguments`"),
+        (make_trainer(), "`learning`"),
     )
     for other, message in others:
         before = {name: values.clone() for name, values in other.agent.network.state_dict().items()}

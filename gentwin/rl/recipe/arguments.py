@@ -19,7 +19,7 @@ SECTIONS = ("network", "agent", "learning", "twin_enhanced")
 # Of the run: those that change what is learned or what the evaluations after each round mean.
 SHAPING = (
     "use_twin", "plain_steps_per_round", "num_envs", "evaluation_copies", "evaluation_steps", "evaluation_seed",
-    "start_from", "seed",
+    "start_from", "guard_bound", "guard_twin", "seed",
 )  # fmt: skip
 
 
@@ -91,6 +91,17 @@ class RunArguments:
     start_from: str | None = field(
         default=None,
         metadata=about("Trained agent to go on from: a name or folder; its network replaces the section agent."),
+    )
+    guard_bound: float | None = field(
+        default=None,
+        metadata=about(
+            "Hold actions in the network to allocations under which no slice is expected to lose more than this share "
+            "of its packets to its SLA; no guard by default."
+        ),
+    )
+    guard_twin: str = field(
+        default="gentwin/slice-lstm-dynamic",
+        metadata=about("Twin the guard asks until the run has one of its own: a name or folder."),
     )
     seed: int = field(default=0, metadata=about("Of everything else."))
     output_dir: str = field(

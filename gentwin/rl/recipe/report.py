@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ class AgentResult:
         evaluation: Of the trained agent.
         anchors: Of the policies it is compared with, on the same episodes.
         history: One entry for each round: `real_steps`, `num_updates`, `utility`, `standard_error`.
+        guard: How often a guard was asked and stepped in, if there was one.
     """
 
     evaluation: Evaluation
     anchors: Mapping[str, Evaluation]
     history: Sequence[Mapping[str, float]]
+    guard: Mapping[str, int] = field(default_factory=dict)
 
     def figures(self) -> dict[str, float]:
         """Returns the headline numbers."""
@@ -62,7 +64,8 @@ class AgentResult:
             figures[f"utility_{name.replace(' ', '_')}"] = entry.mean
         counts = {"real_interactions": "real_steps", "num_updates": "num_updates"}
         return {name: float(f"{value:.6g}") for name, value in figures.items()} | {
-            name: int(self.history[-1][key]) for name, key in counts.items()
+            **{name: int(self.history[-1][key]) for name, key in counts.items()},
+            **self.guard,
         }
 
     def rows(self) -> list[list[str]]:

@@ -1,0 +1,1 @@
+"""What `recipes/train_agent.py` is made of: arguments, setup and report of a run."""
