@@ -28,6 +28,16 @@ checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into t
 		$(LAUNCH) recipes/train_twin.py --config recipes/$$recipe.yaml \
 			--sibling_runs outputs/$${recipe}_seed1 outputs/$${recipe}_seed2 || exit 1; \
 	done
+	for recipe in agent_dynamic agent_zhang2024; do \
+		for seed in 1 2; do \
+			$(LAUNCH) recipes/train_agent.py --config recipes/$$recipe.yaml --seed $$seed \
+				--output_dir outputs/$${recipe}_seed$$seed || exit 1; \
+		done; \
+		$(LAUNCH) recipes/train_agent.py --config recipes/$$recipe.yaml \
+			--sibling_runs outputs/$${recipe}_seed1 outputs/$${recipe}_seed2 || exit 1; \
+	done
+	$(BIN)/python recipes/ship_checkpoint.py outputs/agent_dynamic agent-dynamic
+	$(BIN)/python recipes/ship_checkpoint.py outputs/agent_zhang2024 agent-zhang2024
 	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm slice-lstm-dynamic
 	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm_zhang2024 slice-lstm-zhang2024
 

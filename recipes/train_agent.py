@@ -61,7 +61,7 @@ from gentwin.rl.recipe.setup import (
 )
 from gentwin.rl.trainer import RoundTrainer
 from gentwin.training import ArgumentsError, given_arguments, parse_arguments, prepare_output_dir
-from gentwin.training.model_card import describe_hardware, describe_versions
+from gentwin.training.model_card import describe_hardware, describe_versions, read_sibling_figures
 from gentwin.training.report import portable_command, portable_path, write_arguments
 
 SCRIPT = "recipes/train_agent.py"
@@ -77,6 +77,7 @@ def prepare(argv: list[str]) -> tuple:
     sections, run = parse_arguments(argv, DEFAULT_CONFIG, __doc__.splitlines()[0], AGENT_ARGUMENT_CLASSES)
     torch.set_num_threads(run.torch_threads)
     run.require_one_process()
+    read_sibling_figures(run.sibling_runs or [])  # refuses before the training what would fail after it
     setup = build_setup(sections, run)
     accelerator = Accelerator(cpu=run.use_cpu)
     trainer = make_trainer(setup, run, accelerator)
@@ -126,7 +127,8 @@ def report(
         setup.evaluation_env, run.evaluation_steps, run.evaluation_seed,
         bandit_interactions=history[-1]["real_steps"],
     )  # fmt: skip
-    result = AgentResult(judge(run, setup, trainer), anchors, history, guard_counts(trainer))
+    siblings = read_sibling_figures(run.sibling_runs or [])
+    result = AgentResult(judge(run, setup, trainer), anchors, history, guard_counts(trainer), siblings)
     facts = {
         "command": portable_command(argv, SCRIPT),
         "training_s": round(sum(entry["seconds"] for entry in history), 1),

@@ -61,10 +61,16 @@ class ViolationGuard:
         Raises:
             AgentError: If it is not a twin of the environment's network.
         """
-        if twin.transition_schema.slices != self.schema.slices or twin.transition_schema.state != self.schema.state:
+        found = twin.transition_schema
+        if found.slices != self.schema.slices:
             raise AgentError(
-                f"`twin` must be one of the slices {list(self.schema.slices)} and their state fields, got one of "
-                f"{list(twin.transition_schema.slices)}."
+                f"`twin` must be one of the slices {list(self.schema.slices)}, got one of {list(found.slices)}."
+            )
+        if found.state != self.schema.state:
+            other = set(found.state) ^ set(self.schema.state)
+            raise AgentError(
+                f"`twin` must be one of a network with the same state fields and their ranges, but "
+                f"{sorted({field.name for field in other})} are not; use a twin of this network's parameters."
             )
         twin.require_fitted()
         self.twin = twin.eval()

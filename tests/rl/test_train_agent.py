@@ -104,6 +104,17 @@ def test_everything_needed_is_in_the_folder(finished: dict[str, Path], workplace
         assert str(workplace) not in text and str(ROOT) not in text
 
 
+def test_a_guard_steps_in_and_is_counted_and_sibling_runs_give_the_spread(finished, run, workplace: Path):
+    folder = workplace / "outputs/guarded"
+    twin = "outputs/with_twin/checkpoint-3/trainer/twin"
+    words = ["--guard_bound", "0.2", "--guard_twin", twin, "--num_rounds", "2", "--output_dir", "outputs/guarded"]
+    run(*words, "--sibling_runs", "outputs/with_twin", "outputs/plain")
+    figures, _ = metrics_of(folder)
+    assert figures["guarded_decisions"] >= figures["real_interactions"]
+    assert 0 < figures["replaced_by_the_guard"] <= figures["guarded_decisions"]
+    assert "Over 3 trainings that differ in the seed only: utility" in (folder / "README.md").read_text()
+
+
 def test_the_code_in_the_card_runs(finished: dict[str, Path], workplace: Path, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
     code = re.search(r"## Use\n\n```python\n(.*?)```", (finished["plain"] / "README.md").read_text(), re.DOTALL)[1]
@@ -178,6 +189,11 @@ def test_resuming_with_another_argument_is_refused(finished: dict[str, Path], ru
             ["--agent", "null", "--start_from", "outputs/with_twin", "--network.resolution_hz", "1.08e6"],
             "`num_actions` of the agent must be that of the environment, 120, got 10",
         ),
+        (["--guard_bound", "1.5"], "`guard_bound`: `bound` must be above 0 and below 1, got 1.5"),
+        (["--guard_bound", "0.3", "--guard_twin", "outputs/plain"], "`guard_twin` must be a twin of slice dynamics"),
+        (["--guard_bound", "0.3", "--network.observation_fields", "[arrived]"], "`observation_fields` must be all"),
+        (["--guard_bound", "0.3"], "must be one of a network with the same state fields .*'arrived'"),
+        (["--sibling_runs", "nowhere"], "`sibling_runs`"),
         (["--output_dir", "tiny.yaml"], "`output_dir` must be a folder"),
     ],
 )

@@ -104,6 +104,10 @@ class RunArguments:
         metadata=about("Twin the guard asks until the run has one of its own: a name or folder."),
     )
     seed: int = field(default=0, metadata=about("Of everything else."))
+    sibling_runs: list[str] | None = field(
+        default=None,
+        metadata=about("Output folders of finished runs with other seeds, for the spread in the card."),
+    )
     output_dir: str = field(
         default="outputs/agent", metadata=about("Folder for checkpoints, the trained agent, its card and plot.")
     )

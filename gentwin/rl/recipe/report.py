@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -32,8 +33,7 @@ LIMITATIONS = (
     "It was trained and judged on a simulated network with the arguments above; other loads, channels or weights of "
     "the utility need another agent.",
     "It always gives an answer: observations unlike any it has seen give actions without ground.",
-    "The figures are of one training with one seed; standard errors are over copies of the network in the evaluation, "
-    "not over trainings.",
+    "Standard errors are over copies of the network in the evaluation, not over trainings.",
 )
 
 
@@ -46,12 +46,14 @@ class AgentResult:
         anchors: Of the policies it is compared with, on the same episodes.
         history: One entry for each round: `real_steps`, `num_updates`, `utility`, `standard_error`.
         guard: How often a guard was asked and stepped in, if there was one.
+        siblings: Headline numbers of runs that differ in the seed only.
     """
 
     evaluation: Evaluation
     anchors: Mapping[str, Evaluation]
     history: Sequence[Mapping[str, float]]
     guard: Mapping[str, int] = field(default_factory=dict)
+    siblings: Sequence[Mapping[str, float]] = ()
 
     def figures(self) -> dict[str, float]:
         """Returns the headline numbers."""
@@ -75,6 +77,16 @@ class AgentResult:
             paired = Evaluation(self.evaluation.utility - entry.utility, self.evaluation.reward - entry.reward)
             rows.append([name, _plus_minus(entry), _plus_minus(paired, sign="+")])
         return rows
+
+    def spread(self) -> str:
+        """Returns utility over seeds in words, empty without siblings."""
+        if not self.siblings:
+            return ""
+        values = np.array([self.evaluation.mean, *(other["utility"] for other in self.siblings)])
+        return (
+            f"Over {len(values)} trainings that differ in the seed only: utility {values.mean():.3f} ± "
+            f"{values.std(ddof=1):.3f} (mean ± standard deviation), lowest {values.min():.3f}."
+        )
 
     def metrics(self) -> dict[str, Any]:
         """Returns every number behind the figures, for JSON."""
@@ -143,6 +155,7 @@ def write_agent_card(
         f"## Results\n\nMean utility ± standard error over {len(result.evaluation.utility)} copies of the network, all "
         f"policies on the same episodes, which no training saw. The last column is the mean difference copy by copy.\n"
         f"\n{_markdown(result.rows())}",
+        *([result.spread()] if result.siblings else []),
         f"![Utility over interactions]({PLOT_NAME})\n\n*Utility after every round over interactions with the network; "
         "lines: policies without deep learning.*",
         "## Limitations\n\n" + "\n".join(f"- {text}" for text in LIMITATIONS),
