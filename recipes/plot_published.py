@@ -7,7 +7,7 @@
 | figure | what it shows |
 |---|---|
 | 5, 6 | reward and utility over rounds of 200 interactions: DQN, DDQN, Dueling GAN-DDQN, with a twin and without |
-| 7 | loss along the gradient, with a twin and without, after equal interactions and updates |
+| 7 | loss along the gradient, with a twin and without, after equal interactions and updates, from equal data too |
 | 8 | utility of students with hidden layers of 16 and 4 neurons beside their teachers |
 | 9 | utility of agents that learn from a fixed record, with a twin and without |
 
@@ -28,7 +28,7 @@ import typer
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from recipes.comparison.arms import anchors as utility_anchors  # noqa: E402
+from recipes.comparison.arms import anchors  # noqa: E402
 from recipes.comparison.cache import over_seeds  # noqa: E402
 from recipes.comparison.learning_curves import AGENTS, CurveSetting, anchor_lines, learning_curve  # noqa: E402
 from recipes.comparison.plots import (  # noqa: E402
@@ -44,9 +44,9 @@ OUTPUT = ROOT / "outputs" / "published"
 PRESETS = ("hua2019", "zhang2024", "dynamic")
 
 
-def anchors_of(setting: Setting, seeds: Sequence[int]) -> list[dict[str, float]]:
-    """Returns the utilities of the policies without deep learning for every seed."""
-    return utility_anchors(setting, seeds)
+def anchor_means(setting: Setting, seeds: Sequence[int]) -> list[dict[str, float]]:
+    """Returns the mean utilities of the policies without deep learning for every seed."""
+    return [run["mean"] for run in anchors(setting, seeds)]
 
 
 def learning_curves(figures: Sequence[int], preset: str, full: bool, seeds: list[int]) -> list[Path]:
@@ -83,7 +83,7 @@ def draw_distillation(full: bool, seeds: list[int]) -> Path:
         name: SETTINGS[name] if full else dataclasses.replace(SETTINGS[name], num_rounds=1) for name in distil.PRESETS
     }
     runs = {name: over_seeds(distil.taught, setting, seeds) for name, setting in settings.items()}
-    lines = {name: anchors_of(setting, seeds) for name, setting in settings.items()}
+    lines = {name: anchor_means(setting, seeds) for name, setting in settings.items()}
     return plot_distillation(runs, lines, OUTPUT / "figure_8.png")
 
 
@@ -97,7 +97,7 @@ def draw_offline(full: bool, seeds: list[int]) -> Path:
     }
     runs = {name: over_seeds(offline.learned_from_record, setting, seeds) for name, setting in settings.items()}
     updates = {name: setting.num_updates for name, setting in settings.items()}
-    return plot_offline(runs, updates, anchors_of(settings["random"].agent, seeds), OUTPUT / "figure_9.png")
+    return plot_offline(runs, updates, anchor_means(settings["random"].agent, seeds), OUTPUT / "figure_9.png")
 
 
 def main(

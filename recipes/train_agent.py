@@ -42,7 +42,7 @@ from transformers.utils import logging
 from gentwin.hub import CheckpointError
 from gentwin.rl import Evaluation, evaluate, greedy_policy
 from gentwin.rl.anchors import anchor_utilities
-from gentwin.rl.recipe.arguments import AGENT_ARGUMENT_CLASSES, RunArguments, shaping_arguments
+from gentwin.rl.recipe.arguments import AGENT_ARGUMENT_CLASSES, SIBLING_ARGUMENTS, RunArguments, shaping_arguments
 from gentwin.rl.recipe.report import (
     PLOT_NAME,
     AgentResult,
@@ -58,10 +58,16 @@ from gentwin.rl.recipe.setup import (
     guard_counts,
     make_trainer,
     save_round,
+    violation_figures,
 )
-from gentwin.rl.trainer import RoundTrainer
+from gentwin.rl.rounds import RoundTrainer
 from gentwin.training import ArgumentsError, given_arguments, parse_arguments, prepare_output_dir
-from gentwin.training.model_card import describe_hardware, describe_versions, read_sibling_figures
+from gentwin.training.model_card import (
+    describe_hardware,
+    describe_versions,
+    read_sibling_figures,
+    require_siblings,
+)
 from gentwin.training.report import portable_command, portable_path, write_arguments
 
 SCRIPT = "recipes/train_agent.py"
@@ -70,6 +76,10 @@ METHODS = {
     True: "It practised in a twin of the network, fitted to the interactions of its own training (after Zhang et al.).",
     False: "It learned in the network alone.",
 }
+GUARDED = (
+    "A guard asked the twin `{twin}` what to expect of actions{until}; the data that twin was trained on are not among "
+    "these interactions."
+)
 
 
 def prepare(argv: list[str]) -> tuple:
@@ -77,7 +87,10 @@ def prepare(argv: list[str]) -> tuple:
     sections, run = parse_arguments(argv, DEFAULT_CONFIG, __doc__.splitlines()[0], AGENT_ARGUMENT_CLASSES)
     torch.set_num_threads(run.torch_threads)
     run.require_one_process()
-    read_sibling_figures(run.sibling_runs or [])  # refuses before the training what would fail after it
+    if run.sibling_runs:  # refused before the training, not after it
+        given = given_arguments(argv, DEFAULT_CONFIG, AGENT_ARGUMENT_CLASSES)
+        require_siblings(run.sibling_runs, given, AGENT_ARGUMENT_CLASSES, SIBLING_ARGUMENTS)
+        read_sibling_figures(run.sibling_runs)
     setup = build_setup(sections, run)
     accelerator = Accelerator(cpu=run.use_cpu)
     trainer = make_trainer(setup, run, accelerator)
@@ -128,7 +141,8 @@ def report(
         bandit_interactions=history[-1]["real_steps"],
     )  # fmt: skip
     siblings = read_sibling_figures(run.sibling_runs or [])
-    result = AgentResult(judge(run, setup, trainer), anchors, history, guard_counts(trainer), siblings)
+    violations = violation_figures(trainer, run)
+    result = AgentResult(judge(run, setup, trainer), anchors, history, guard_counts(trainer), violations, siblings)
     facts = {
         "command": portable_command(argv, SCRIPT),
         "training_s": round(sum(entry["seconds"] for entry in history), 1),
@@ -137,6 +151,9 @@ def report(
         "seed": run.seed,
         "method": METHODS[run.use_twin] + (f" It began as `{run.start_from}`." if run.start_from else ""),
     }
+    if setup.guard is not None:
+        until = " until there was one of this run" if run.use_twin else ""
+        facts["guard"] = GUARDED.format(twin=portable_path(run.guard_twin), until=until)
     plot_progress(result, folder / PLOT_NAME)
     write_agent_card(folder, agent, network, result, facts)
     write_agent_metrics(folder, result, facts)

@@ -48,8 +48,10 @@ from gentwin.training import (
     result_arguments,
     write_model_card,
 )
+from gentwin.training.arguments import ARGUMENT_CLASSES
+from gentwin.training.checkpoints import SIBLING_ARGUMENTS
 from gentwin.training.checks import caveats
-from gentwin.training.model_card import describe_hardware, describe_versions, read_sibling_figures
+from gentwin.training.model_card import describe_hardware, describe_versions, read_sibling_figures, require_siblings
 from gentwin.training.report import (
     portable_command,
     portable_path,
@@ -68,6 +70,9 @@ def prepare(argv: list[str]) -> tuple:
     torch.set_num_threads(training.torch_threads)
     splits = load_splits(data)
     check_arguments(splits, data, evaluation, training)
+    if evaluation.sibling_runs:
+        given = given_arguments(argv, DEFAULT_CONFIG)
+        require_siblings(evaluation.sibling_runs, given, ARGUMENT_CLASSES, SIBLING_ARGUMENTS)
     siblings = read_sibling_figures(evaluation.sibling_runs or [])
     set_seed(training.seed)
     twin = build_twin(model, splits.schema)

@@ -1,6 +1,7 @@
 """Reinforcement learning on networks, on their twins, and on both."""
 
 from gentwin.rl.agent import AgentError, greedy_policy, make_learner, q_network_config, require_fit
+from gentwin.rl.anchors import anchor_utilities
 from gentwin.rl.collector import Collector
 from gentwin.rl.distillation import DistillationArguments, DistillationReport, distil
 from gentwin.rl.evaluation import Evaluation, evaluate, per_slice
@@ -9,10 +10,11 @@ from gentwin.rl.gan_dqn import GanQLearner
 from gentwin.rl.guard import ViolationGuard
 from gentwin.rl.landscape import loss_along_gradient, loss_surface, sharpness
 from gentwin.rl.learner import LearnerArguments, Pull, QLearner
+from gentwin.rl.loop import Progress, train
 from gentwin.rl.offline import OfflineTwinEnhancedTrainer, replay_from_transitions, train_offline
 from gentwin.rl.plain import PlainTrainer
 from gentwin.rl.replay import Batch, ReplayBuffer
-from gentwin.rl.training import Progress, train
+from gentwin.rl.rounds import Round, RoundTrainer
 from gentwin.rl.twin_enhanced import TwinEnhancedArguments, TwinEnhancedTrainer
 from gentwin.rl.twin_fitting import TwinFitArguments, fit_twin
 from gentwin.rl.zhang2024 import zhang2024_arguments
@@ -33,10 +35,13 @@ __all__ = [
     "Pull",
     "QLearner",
     "ReplayBuffer",
+    "Round",
+    "RoundTrainer",
     "TwinEnhancedArguments",
     "TwinEnhancedTrainer",
     "TwinFitArguments",
     "ViolationGuard",
+    "anchor_utilities",
     "branch_points",
     "distil",
     "evaluate",

@@ -26,9 +26,12 @@ ANCHORS = (RANDOM, EQUAL, STATIC, BANDIT, HEURISTIC)
 MOST_ENUMERATED = 200  # allocations that are all tried; larger sets are climbed
 CLIMB_UNITS = (1, 2, 4, 8)  # units of the grid that one step of the climb moves between two slices
 SEARCH_SEED = 1_000_003  # distance of the seeds policies are searched with from those they are evaluated with
-HEURISTIC_SETTINGS = tuple(
-    {"memory": memory, "queue_weight": weight} for memory in (0.5, 0.8) for weight in (0.1, 0.3, 1.0)
-)
+RUN_OFF = 16  # times the steps of a search, for the last comparison of fixed allocations
+HEURISTIC_PASSES = 3  # over all parameters of the heuristic, fewer if one changes nothing
+MEMORIES = (0.5, 0.8, 0.95)
+QUEUE_WEIGHTS = (0.1, 0.3, 1.0)
+FLOORS = (0.0, 0.25, 0.5, 0.75)  # shares of an equal split
+WEIGHT_FACTORS = (0.25, 0.5, 2.0, 4.0)  # by which the weight of one slice may change in a pass
 
 
 def anchor_utilities(
@@ -38,9 +41,10 @@ def anchor_utilities(
 
     `random` draws an allocation at every decision. `equal split` is the allocation nearest to equal bandwidths. `best
     static` is the best fixed allocation for all copies, searched on the network with other seeds: among all
-    allocations if they are at most 200, else by climbing. `ridge bandit` is the allocation that ridge regression takes
-    after `bandit_interactions` of its own. `proportional heuristic` sees all state fields; its two settings are the
-    best of six, searched likewise. What the searches cost is not counted: these are yardsticks, not competitors.
+    allocations if they are at most 200, else by climbing; the bandit's and the equal split are in the run-off. `ridge
+    bandit` is the allocation that ridge regression takes after `bandit_interactions` of its own. `proportional
+    heuristic` sees all state fields; memory, urgency of queues, floor and the weight of every slice are searched one
+    after the other, likewise. What the searches cost is not counted: these are yardsticks, not competitors.
 
     Args:
         env: Vector environment of a sliced network, such as the one agents are evaluated on.
@@ -74,8 +78,7 @@ def anchor_utilities(
         BANDIT: StaticPolicy(taught),
     }
     found = {name: evaluate(policy, env, num_steps, seed) for name, policy in policies.items()}
-    means = [_heuristic(env, setting, search_steps, seed + SEARCH_SEED).mean for setting in HEURISTIC_SETTINGS]
-    found[HEURISTIC] = _heuristic(env, HEURISTIC_SETTINGS[int(np.argmax(means))], num_steps, seed)
+    found[HEURISTIC] = _heuristic(env, best_heuristic(env, search_steps, seed), num_steps, seed)
     return found
 
 
@@ -103,16 +106,65 @@ def bandit_action(env: VectorEnv, num_interactions: int, seed: int) -> int:
 def best_static_action(env: VectorEnv, starts: list[int], search_steps: int, seed: int) -> int:
     """Returns the fixed allocation with the highest mean utility over all copies, as an index.
 
+    It is at least as good as every start on the episodes searched with, over `RUN_OFF * search_steps` decisions.
+
     Args:
         env: Vector environment of a sliced network.
-        starts: Allocations to climb from if there are more than 200.
+        starts: Allocations that take part in the run-off, and to climb from if there are more than 200.
         search_steps: Decisions of each copy for each candidate in the first round.
         seed: The network's is another than that of evaluations with `seed`.
     """
     count, seed = len(env.unwrapped.allocations), seed + SEARCH_SEED
     if count <= MOST_ENUMERATED:
-        return _halved(env, list(range(count)), search_steps, seed)
-    best = _halved(env, starts, 2 * search_steps, seed)
+        winner = _halved(env, list(range(count)), search_steps, seed)
+    else:
+        winner = _climbed(env, _halved(env, starts, 2 * search_steps, seed), search_steps, seed)
+    finalists = list(dict.fromkeys([winner, *starts]))
+    if len(finalists) == 1:
+        return winner
+    means = [evaluate(StaticPolicy(action), env, RUN_OFF * search_steps, seed).mean for action in finalists]
+    return finalists[int(np.argmax(means))]
+
+
+def best_heuristic(env: VectorEnv, search_steps: int, seed: int) -> dict[str, Any]:
+    """Returns the arguments of the proportional heuristic that a search finds best.
+
+    One parameter is changed at a time and kept if that is better, in passes over all of them.
+
+    Args:
+        env: Vector environment of a sliced network.
+        search_steps: Decisions of each copy for each candidate.
+        seed: The network's is another than that of evaluations with `seed`.
+    """
+    num_slices, seed = env.unwrapped.parameters.num_slices, seed + SEARCH_SEED
+    has_queues = "queued_bits" in [field.name for field in env.unwrapped.schema.state]
+    best = {"memory": MEMORIES[0], "queue_weight": QUEUE_WEIGHTS[-1], "floor": 0.0, "weights": (1.0,) * num_slices}
+    top = _heuristic(env, best, search_steps, seed).mean
+    for _ in range(HEURISTIC_PASSES):
+        before = top
+        for name in ("memory", *["queue_weight"] * has_queues, "floor", *range(num_slices)):
+            tried = _heuristic_variations(best, name, num_slices)
+            means = [_heuristic(env, setting, search_steps, seed).mean for setting in tried]
+            if max(means) > top:
+                best, top = tried[int(np.argmax(means))], max(means)
+        if top == before:
+            break
+    return best
+
+
+def _heuristic_variations(setting: dict[str, Any], name: str | int, num_slices: int) -> list[dict[str, Any]]:
+    """Returns settings that differ in one parameter, or in the weight of one slice."""
+    if isinstance(name, int):
+        return [
+            {**setting, "weights": tuple(w * factor if n == name else w for n, w in enumerate(setting["weights"]))}
+            for factor in WEIGHT_FACTORS
+        ]
+    values = {"memory": MEMORIES, "queue_weight": QUEUE_WEIGHTS, "floor": [share / num_slices for share in FLOORS]}
+    return [{**setting, name: value} for value in values[name] if value != setting[name]]
+
+
+def _climbed(env: VectorEnv, best: int, search_steps: int, seed: int) -> int:
+    """Moves bandwidth between slices as long as that helps."""
     while True:
         around = _halved(env, [best, *_neighbours(env, best)], search_steps, seed)
         if around == best:
@@ -159,7 +211,7 @@ class _InfoKept(VectorWrapper):
         return *rest, self.info
 
 
-def _heuristic(env: VectorEnv, setting: dict[str, float], num_steps: int, seed: int) -> Evaluation:
+def _heuristic(env: VectorEnv, setting: dict[str, Any], num_steps: int, seed: int) -> Evaluation:
     policy, kept = ProportionalPolicy(env.unwrapped.parameters, **setting), _InfoKept(env)
     names = [field.name for field in env.unwrapped.schema.state]
     return evaluate(lambda _: policy(np.stack([kept.info[name] for name in names], axis=-1)), kept, num_steps, seed)

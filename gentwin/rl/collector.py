@@ -11,6 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gentwin.rl.evaluation import Policy
 from gentwin.rl.replay import ReplayBuffer
 
+Listener = Callable[[dict[str, Any], np.ndarray, dict[str, Any], np.ndarray], None]
+
 
 class Collector:
     """Steps all copies of an environment and keeps count of the interactions.
@@ -37,7 +39,7 @@ class Collector:
         env: VectorEnv,
         seed: int | None,
         buffer: ReplayBuffer,
-        listener: Callable[[dict[str, Any], np.ndarray, dict[str, Any], np.ndarray], None] | None = None,
+        listener: Listener | None = None,
     ) -> None:
         mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         if mode is AutoresetMode.SAME_STEP:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
+from gentwin.datasets import Transitions
 from gentwin.envs.slicing import SlicingVectorEnv
 from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.rl.agent import AgentError
 
 QUANTILE_LEVELS = tuple((np.arange(8) + 0.5) / 8)
+COUNTS = ("num_decisions", "num_replaced", "num_without_choice")
+
+
+def worst_violations(record: Transitions) -> np.ndarray:
+    """Returns how badly SLAs were broken in every window of a record.
+
+    Args:
+        record: Of a sliced network, whose outcomes hold `ssr`.
+
+    Returns:
+        `(num_steps,)`, the largest share, over slices, of packets outside their SLA, 0 … 1.
+    """
+    ssr = record.outcome[..., [field.name for field in record.schema.outcome].index("ssr")]
+    return 1 - ssr.min(axis=1)
 
 
 class ViolationGuard:
@@ -19,7 +37,8 @@ class ViolationGuard:
     The violation of an allocation is the largest share, over slices, of packets outside their SLA in the next window,
     `1 - SSR`, in expectation under the twin after what was seen so far. An action above the bound is replaced by the
     allowed one whose allocation is nearest; if none is allowed, by the one with the smallest violation. Give the guard
-    to [`train`][gentwin.rl.training.train].
+    to [`train`][gentwin.rl.loop.train]. What the network then did is not the guard's to know: see
+    [`worst_violations`][gentwin.rl.guard.worst_violations].
 
     Args:
         twin: Twin of the network; [`replace_twin`][gentwin.rl.guard.ViolationGuard.replace_twin] when there is a
@@ -54,6 +73,7 @@ class ViolationGuard:
         self._ssr = len(names) + [field.name for field in base.schema.outcome].index("ssr")
         self._num_envs = env.num_envs
         self.replace_twin(twin)
+        self._first_twin = _digest(twin)
 
     def replace_twin(self, twin: DynamicsTwin) -> None:
         """Goes on with another twin, whose memory begins empty.
@@ -75,6 +95,37 @@ class ViolationGuard:
         twin.require_fitted()
         self.twin = twin.eval()
         self._memory = twin.initial_state(self._num_envs)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what a guard must share with one whose state it loads, as JSON holds it.
+
+        The bound, and a digest of the twin the guard was made with, which stays when the twin is replaced.
+        """
+        return {"bound": self.bound, "twin": self._first_twin}
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Returns counts and the twin's memory; the twin itself is saved by whoever fitted it."""
+        memory = {f"memory.{number}": part.clone() for number, part in enumerate(self._memory)}
+        return {name: torch.tensor(getattr(self, name)) for name in COUNTS} | memory
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Puts back what `state_dict` returned; the twin must be the one of that time already.
+
+        Raises:
+            AgentError: If the memory is not one of the present twin; the guard is left as it is.
+        """
+        now = {name: tuple(part.shape) for name, part in self.state_dict().items()}
+        found = {name: tuple(part.shape) for name, part in state.items()}
+        if found != now:
+            raise AgentError(
+                f"`state` must have the shapes {now}, got {found}; call `replace_twin` with the twin of that time "
+                "first, and make the guard with as many copies."
+            )
+        for name in COUNTS:
+            setattr(self, name, int(state[name]))
+        self._memory = tuple(
+            state[f"memory.{number}"].to(part.device, copy=True) for number, part in enumerate(self._memory)
+        )
 
     @torch.inference_mode()
     def __call__(self, observations: np.ndarray, actions: np.ndarray, is_first: np.ndarray) -> np.ndarray:
@@ -120,3 +171,12 @@ class ViolationGuard:
         nearest = np.where(violation <= self.bound, distance, np.inf).argmin(axis=1)
         has_choice = (violation <= self.bound).any(axis=1)
         return np.where(has_choice, nearest, violation.argmin(axis=1))
+
+
+def _digest(twin: DynamicsTwin) -> str:
+    """Returns a fingerprint of a twin's parameters and statistics."""
+    digest = hashlib.sha256()
+    for name, values in twin.state_dict().items():
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -29,7 +29,7 @@ class GradientLine:
 
     Args:
         strengths: `(L,)`, lambda: distances moved, in the unit of the parameters.
-        losses: `(L,)`, of the agent at each.
+        losses: `(L,)`, of the agent at each; by default squared values in units of its network's `return_scale`.
         gradient_norm: Slope at 0.
         curvature: Second derivative at 0.
     """
@@ -39,6 +39,13 @@ class GradientLine:
     gradient_norm: float
     curvature: float
 
+    def scaled(self, factor: float) -> GradientLine:
+        """Returns the line of `factor` times the loss.
+
+        With the square of the network's `return_scale` losses are in squared returns, the same unit for every agent.
+        """
+        return GradientLine(self.strengths, factor * self.losses, factor * self.gradient_norm, factor * self.curvature)
+
 
 @dataclass(frozen=True)
 class LossSurface:
@@ -46,11 +53,15 @@ class LossSurface:
 
     Args:
         positions: `(L,)`, distances moved along each direction; 1 is the length of the parameters.
-        losses: `(L, L)`, at `positions[i]` along the first and `positions[j]` along the second.
+        losses: `(L, L)`, at `positions[i]` along the first and `positions[j]` along the second; in the same unit.
     """
 
     positions: np.ndarray
     losses: np.ndarray
+
+    def scaled(self, factor: float) -> LossSurface:
+        """Returns the surface of `factor` times the loss."""
+        return LossSurface(self.positions, factor * self.losses)
 
 
 def loss_along_gradient(learner: QLearner, batch: Batch, strengths: Sequence[float], seed: int) -> GradientLine:

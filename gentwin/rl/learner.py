@@ -122,6 +122,7 @@ class QLearner:
         self.network = network.to(self.accelerator.device).train()
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.num_updates = 0
+        self.owed_updates = 0.0  # part of an update that interactions have earned and none was made for yet
         self._build_optimizers()
 
     @property
@@ -133,7 +134,8 @@ class QLearner:
     def averaged(self) -> QNetworkModel:
         """The slowly following network, an average over recent updates: what to keep and judge.
 
-        Its policy is as good as that of `network` or better, and goes up and down less from update to update.
+        Its policy goes up and down less from update to update than that of `network`; it lags by some `1 /
+        target_update_rate` updates.
         """
         return self.target
 
@@ -263,6 +265,7 @@ class QLearner:
             "target": self.target.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "num_updates": self.num_updates,
+            "owed_updates": self.owed_updates,
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -271,6 +274,7 @@ class QLearner:
         self.target.load_state_dict(state["target"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.num_updates = int(state["num_updates"])
+        self.owed_updates = float(state["owed_updates"])
 
 
 class Pull:

@@ -22,9 +22,9 @@ from gentwin.rl.agent import AgentError
 from gentwin.rl.collector import Collector
 from gentwin.rl.experience import Experience
 from gentwin.rl.learner import LearnerArguments, Pull, QLearner
+from gentwin.rl.loop import Progress
 from gentwin.rl.replay import ReplayBuffer
-from gentwin.rl.trainer import Round
-from gentwin.rl.training import Progress
+from gentwin.rl.rounds import Round
 from gentwin.rl.twin_enhanced import TwinEnhancedArguments, TwinEnhancedTrainer
 
 BEHAVIOURS = ("random", "mixed")

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
 from accelerate import Accelerator
 from gymnasium.vector import VectorEnv
 
-from gentwin.models.q_network import QNetworkConfig, QNetworkModel
-from gentwin.rl.agent import make_learner, require_fit
-from gentwin.rl.collector import Collector
+from gentwin.models.q_network import QNetworkConfig
 from gentwin.rl.learner import LearnerArguments
-from gentwin.rl.replay import ReplayBuffer
-from gentwin.rl.trainer import Round, RoundTrainer
-from gentwin.rl.training import Guard, train
+from gentwin.rl.loop import Guard, train
+from gentwin.rl.rounds import Round, RoundTrainer
 
 
 class PlainTrainer(RoundTrainer):
     """Acts and learns in the network, round by round; the baseline of every twin-enhanced method.
 
     Args:
-        env: Vector environment the agent acts in; to be saved, `gentwin/RanSlicing-v0`.
+        env: Vector environment the agent acts in.
         config: Of its Q-network.
         learning: Hyper-parameters.
         steps_per_round: Interactions of a round, at least 1.
         seed: Of everything.
-        guard: As in [`TwinEnhancedTrainer`][gentwin.rl.twin_enhanced.TwinEnhancedTrainer].
+        guard: Of its actions, if any.
         accelerator: Device; a new one by default.
-
-    Attributes:
-        agent: The learner.
-        collector: The interaction with the network.
-        num_rounds: Rounds made so far.
 
     Raises:
         AgentError: If the Q-network does not fit the environment.
@@ -52,16 +42,8 @@ class PlainTrainer(RoundTrainer):
     ) -> None:
         if steps_per_round < 1:
             raise ValueError(f"`steps_per_round` must be at least 1, got {steps_per_round}.")
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            network = QNetworkModel(config)
-        require_fit(network, env)
-        self.env, self.learning, self.seed, self.guard = env, learning, seed, guard
+        super().__init__(env, config, learning, seed, guard, accelerator)
         self.steps_per_round = steps_per_round
-        self.agent = make_learner(network, learning, accelerator)
-        buffer = ReplayBuffer(learning.buffer_size, len(config.observation_fields))
-        self.collector = Collector(env, seed, buffer)
-        self.rng = np.random.default_rng(seed)
 
     def round(self) -> Round:
         """Makes one round."""

@@ -26,14 +26,13 @@ from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.networks.slicing import SlicingParameters, slicing_parameters
 from gentwin.networks.slicing.policies import RandomPolicy
-from gentwin.rl.agent import make_learner, require_fit
+from gentwin.rl.agent import make_learner
 from gentwin.rl.collector import Collector
 from gentwin.rl.experience import Experience, branch_points
-from gentwin.rl.guard import ViolationGuard
 from gentwin.rl.learner import LearnerArguments
+from gentwin.rl.loop import Guard, Progress, train
 from gentwin.rl.replay import Batch, ReplayBuffer
-from gentwin.rl.trainer import Round, RoundTrainer
-from gentwin.rl.training import Guard, Progress, train
+from gentwin.rl.rounds import Round, RoundTrainer
 from gentwin.rl.twin_fitting import TwinFitArguments, fit_twin
 from gentwin.training import ModelArguments, build_twin
 
@@ -111,8 +110,7 @@ class TwinEnhancedTrainer(RoundTrainer):
         learning: Hyper-parameters of both agents.
         arguments: Of the loops.
         seed: Of everything.
-        guard: Maps observations, the actions meant and which episodes have just begun to the actions taken in the
-            network, such as a [`ViolationGuard`][gentwin.rl.guard.ViolationGuard].
+        guard: Of actions in the network; one with `replace_twin` is given every new twin.
         accelerator: Device; a new one by default.
 
     Attributes:
@@ -135,20 +133,13 @@ class TwinEnhancedTrainer(RoundTrainer):
         guard: Guard | None = None,
         accelerator: Accelerator | None = None,
     ) -> None:
-        self.env, self.learning, self.arguments, self.seed, self.guard = env, learning, arguments, seed, guard
-        self.experience = Experience(env)
+        self.arguments, self.experience = arguments, Experience(env)
         self._check(env)
-        accelerator = accelerator or Accelerator()
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            networks = [QNetworkModel(config) for _ in range(2)]
-        require_fit(networks[0], env)
-        networks[1].load_state_dict(networks[0].state_dict())
-        self.agent, self.apprentice = (make_learner(network, learning, accelerator) for network in networks)
+        super().__init__(env, config, learning, seed, guard, accelerator, self.experience.add)
+        with torch.random.fork_rng(devices=[]):
+            self.apprentice = make_learner(QNetworkModel(config), learning, self.accelerator)
+        self.apprentice.copy_from(self.agent)
         self.twin: DynamicsTwin | None = None
-        self.rng = np.random.default_rng(seed)
-        size = len(config.observation_fields)
-        self.collector = Collector(env, seed, ReplayBuffer(learning.buffer_size, size), self.experience.add)
 
     def _check(self, env: VectorEnv) -> None:
         """Refuses before any interaction what would fail after many."""
@@ -159,7 +150,12 @@ class TwinEnhancedTrainer(RoundTrainer):
 
     def _check_starts(self, env: VectorEnv) -> None:
         """Refuses first interactions too few for a single roll-out to start from."""
-        arguments = self.arguments
+        arguments, episode = self.arguments, getattr(env.unwrapped, "episode_steps", None)
+        if episode is not None and episode <= arguments.history_steps:
+            raise ValueError(
+                f"`history_steps` must be below the {episode} steps of an episode, got {arguments.history_steps}: no "
+                "roll-out could start; choose a shorter past or longer episodes."
+            )
         if math.ceil(arguments.first_steps / env.num_envs) <= arguments.history_steps:
             raise ValueError(
                 f"`first_steps` must be above `history_steps` x copies = {arguments.history_steps * env.num_envs}, got "
@@ -187,7 +183,7 @@ class TwinEnhancedTrainer(RoundTrainer):
 
     def fit(self) -> DynamicsTwin:
         """Returns a twin of everything seen so far, going on from the last one."""
-        seed = self.seed + 1000 * (self.num_rounds + 1)
+        seed = self.derived_seed("twin", self.num_rounds)
         return fit_twin(self.experience.transitions(), self.arguments.fit, seed, self.twin, self.agent.device)
 
     def identity(self) -> dict[str, Any]:
@@ -216,7 +212,7 @@ class TwinEnhancedTrainer(RoundTrainer):
         return put_in_place
 
     def _tell_guard(self) -> None:
-        if isinstance(self.guard, ViolationGuard):
+        if hasattr(self.guard, "replace_twin"):
             self.guard.replace_twin(self.twin)
 
     def _explore(self) -> Progress:

@@ -1,8 +1,8 @@
 """Checkpoints of an unfinished run: which are complete, and which to go on from.
 
-A checkpoint is complete once it holds `complete.json`, written last and in one step, with the size of every file, the
-fingerprint of the data and the arguments that shape the result. A folder without it, or whose files differ, was torn by
-a crash and is never used.
+A checkpoint is complete once it holds `complete.json`, written last and in one step, with the size of every file in it
+and in its folders, the fingerprint of the data and the arguments that shape the result. A folder without it, or whose
+files differ, was torn by a crash and is never used.
 """
 
 from __future__ import annotations
@@ -35,6 +35,12 @@ _SHAPING_TRAINING = (
     "adam_beta2", "adam_epsilon", "max_grad_norm", "seed", "data_seed", "bf16", "fp16", "dataloader_drop_last",
     "eval_strategy", "eval_steps", "save_strategy", "save_steps", "load_best_model_at_end", "metric_for_best_model",
 )  # fmt: skip
+# Runs that are compared with each other also share record and evaluation, but not the seed.
+SIBLING_ARGUMENTS = (
+    "data_path", "data_layout", "model_type", CONFIG_KEY, "horizons", "rollout_starts", "rollout_samples",
+    "burn_in_steps", "evaluation_baselines", "evaluation_seed", *_SHAPING_DATA,
+    *(name for name in _SHAPING_TRAINING if name not in ("seed", "data_seed")),
+)  # fmt: skip
 
 
 def result_arguments(data: DataArguments, model: ModelArguments, training: TwinTrainingArguments) -> dict[str, Any]:
@@ -60,13 +66,12 @@ def mark_complete(folder: str | Path, fingerprint: str, run_arguments: Mapping[s
         run_arguments: From `result_arguments`, to be compared when the run is resumed.
     """
     folder = Path(folder)
-    sizes = {}
-    for path in sorted(folder.iterdir()):
-        if path.name != MARKER and path.is_file():
+    sizes, partial = {}, folder / f"{MARKER}.partial"
+    for path in sorted(folder.rglob("*")):
+        if path not in (folder / MARKER, partial) and path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-            sizes[path.name] = path.stat().st_size
-    partial = folder / f"{MARKER}.partial"
+            sizes[path.relative_to(folder).as_posix()] = path.stat().st_size
     with partial.open("w", encoding="utf-8") as file:
         content = {"fingerprint": fingerprint, "sizes": sizes, "arguments": dict(run_arguments or {})}
         json.dump(content, file, indent=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import platform
@@ -18,7 +19,7 @@ import yaml
 import gentwin.schema
 from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.schema import Field, TransitionSchema
-from gentwin.training.arguments import ArgumentsError, DataArguments, num_cores
+from gentwin.training.arguments import ArgumentsError, DataArguments, num_cores, read_yaml
 from gentwin.training.data import Splits
 from gentwin.training.evaluation import Evaluation
 from gentwin.training.report import ARGUMENTS_NAME, METRICS_NAME, forecasters, portable_path, score_table
@@ -97,6 +98,75 @@ def read_sibling_figures(folders: Sequence[str]) -> list[dict[str, float]]:
                 f"missing or damaged ({type(error).__name__})."
             ) from error
     return figures
+
+
+def require_siblings(
+    folders: Sequence[str], given: Mapping[str, Any], classes: Sequence[type], shaping: Sequence[str]
+) -> None:
+    """Refuses runs that differ from this one, or from each other, in anything but the seed.
+
+    Args:
+        folders: Output folders of finished runs.
+        given: Arguments of this run, from `given_arguments`.
+        classes: Dataclasses of the arguments, whose defaults stand for what is not given.
+        shaping: Names of the arguments that must be the same, without the seed.
+
+    Raises:
+        ArgumentsError: If a folder has no readable arguments, names a difference, or has the seed of another run.
+    """
+    defaults = {}
+    for entry in (entry for cls in classes for entry in dataclasses.fields(cls)):
+        made = entry.default_factory is not dataclasses.MISSING
+        defaults[entry.name] = entry.default_factory() if made else entry.default
+    mine = _filled(given, defaults)
+    here, seeds = _flat(mine, shaping), {mine["seed"]: "this run"}
+    for folder in folders:
+        try:
+            values = _filled(read_yaml(Path(folder) / ARGUMENTS_NAME), defaults)
+        except (OSError, ArgumentsError) as error:
+            raise ArgumentsError(
+                f"`sibling_runs` must be output folders of finished runs, got {folder!r}, whose `{ARGUMENTS_NAME}` is "
+                f"missing or damaged ({type(error).__name__})."
+            ) from error
+        there = _flat(values, shaping)
+        changes = [
+            f"`{name}` is {_shown(there, name)} there and {_shown(here, name)} here"
+            for name in [*here, *(name for name in there if name not in here)]
+            if there.get(name) != here.get(name)
+        ]
+        if changes:
+            raise ArgumentsError(
+                f"`sibling_runs` must differ from this run in the seed only, but {folder!r} does not: "
+                f"{', '.join(changes)}."
+            )
+        if values["seed"] in seeds:
+            raise ArgumentsError(
+                f"`sibling_runs` must have seeds of their own, got {folder!r} with seed {values['seed']}, that of "
+                f"{seeds[values['seed']]}."
+            )
+        seeds[values["seed"]] = repr(folder)
+
+
+def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns arguments as a recipe reads them: what is left out or `null` is the default."""
+    return {**defaults, **{name: value for name, value in values.items() if value is not None}}
+
+
+def _flat(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Returns the values of `names` as JSON holds them, the entries of mappings one by one, paths relative."""
+    flat: dict[str, Any] = {}
+    pending = [(name, values[name]) for name in names]
+    while pending:
+        name, value = pending.pop(0)
+        if isinstance(value, Mapping):
+            pending[:0] = [(f"{name}.{key}", entry) for key, entry in value.items()]
+        elif value is not None or "." in name:  # an empty section and none are the same
+            flat[name] = portable_path(value) if isinstance(value, str) else value
+    return json.loads(json.dumps(flat, default=str))
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    return repr(values[name]) if name in values else "left out"
 
 
 def write_model_card(

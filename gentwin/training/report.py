@@ -44,7 +44,7 @@ def write_arguments(folder: str | Path, given: Mapping[str, Any], script: str = 
         script: The recipe.
     """
     values = {name: value for name, value in given.items() if name not in _LAUNCH_ONLY}
-    for name in ("data_path", "output_dir", "start_from"):
+    for name in ("data_path", "output_dir", "start_from", "guard_twin"):
         if name in values:
             values[name] = portable_path(values[name])
     if "sibling_runs" in values:

@@ -1,4 +1,4 @@
-"""Drawings of figures 5 to 9 of Zhang et al. for our networks: interquartile means and 95 % bootstrap intervals."""
+"""Drawings of comparisons, figures 5 to 9 of Zhang et al. among them: interquartile means and 95 % intervals."""
 
 from __future__ import annotations
 
@@ -35,6 +35,33 @@ def plot_curves(curves: Mapping[str, Runs], anchors: Runs, what: str, title: str
     draw_anchors(axes[0, 0], [{name: values[what] for name, values in run.items()} for run in anchors])
     axes[0, 0].set_xlabel("rounds of 200 interactions with the network", fontsize=8)
     axes[0, 0].set_ylabel({"utility": "mean utility", "reward": "mean reward"}[what], fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    return finish(figure, axes[0, 0], path)
+
+
+def plot_sample_efficiency(
+    runs: Mapping[str, Mapping[str, Runs]], anchors: Runs, target: float, title: str, path: Path
+) -> Path:
+    """Draws utility over real interactions, with a twin and without.
+
+    Args:
+        runs: Curves of the arms `with_twin` and `without_twin` of every agent.
+        anchors: Of each seed, utilities by policy.
+        target: Utility that is aimed at.
+        title: Of the figure.
+        path: PNG file to write.
+    """
+    figure, axes = new_figure(1, 1, (7.0, 4.0))
+    for color, (name, arms) in zip(COLORS, runs.items(), strict=False):
+        for arm, style in (("without_twin", "dashed"), ("with_twin", "solid")):
+            label = f"{name}, {arm.replace('_', ' ')}"
+            curves = [run["utility"] for run in arms[arm]]
+            draw_band(axes[0, 0], arms[arm][0]["steps"], curves, label, color, style)
+    draw_anchors(axes[0, 0], anchors)
+    axes[0, 0].axhline(target, color=COLORS[3], linewidth=0.9, label="target")
+    axes[0, 0].set_xscale("log")
+    axes[0, 0].set_xlabel("interactions with the network", fontsize=8)
+    axes[0, 0].set_ylabel("mean utility", fontsize=8)
     figure.suptitle(title, fontsize=10)
     return finish(figure, axes[0, 0], path)
 

@@ -1,7 +1,9 @@
 """The settings in which agents are compared: network, agent, loops; those of the recipes that train them.
 
-Both arms of a setting have the same agent, the same hyper-parameters, the same number of gradient updates and the same
-evaluation. Nothing in a setting was learned from the simulator: twins are fitted to the interactions of the run alone.
+Both arms of a setting have the same agent, the same number of gradient updates in all and the same evaluation, and the
+same hyper-parameters but for those in `plain_learning`. The arm without twin has as many interactions as suited it best
+among several budgets, tried on other seeds. Nothing in a setting was learned from the simulator: twins are fitted to
+the interactions of the run alone.
 """
 
 from __future__ import annotations
@@ -55,13 +57,13 @@ class Setting:
         ground: The network.
         num_envs: Copies the agent acts in; their interactions all count.
         head: Of the Q-network.
-        learning: Hyper-parameters of both arms, but for `updates_per_step` of the arm without twin.
+        learning: Hyper-parameters of both arms, but for updates and their start in the arm without twin.
         enhanced: Loops of the arm with twin.
         num_rounds: Rounds of the arm with twin.
-        plain_steps: Interactions of the arm without twin.
-        plain_starts: Interactions before that arm learns, at most `plain_stretch`.
-        plain_stretch: Interactions between two evaluations of that arm.
+        plain_steps: Interactions of the arm without twin, over which its updates are spread.
+        plain_starts: Interactions before that arm learns.
         plain_learning: Hyper-parameters in which that arm differs, because without a twin it explores in the network.
+        plain_judged: Which of its networks is judged, `network` or `averaged`: what suits it better.
         hidden_sizes: Widths of the Q-network.
     """
 
@@ -73,8 +75,8 @@ class Setting:
     num_rounds: int
     plain_steps: int
     plain_starts: int
-    plain_stretch: int
     plain_learning: dict[str, Any] = field(default_factory=dict)
+    plain_judged: str = "averaged"
     hidden_sizes: list[int] = field(default_factory=lambda: list(MLP))
 
     @property
@@ -108,23 +110,30 @@ def from_recipe(name: str, **fields: Any) -> Setting:
     )
 
 
-DYNAMIC = from_recipe(
-    "agent_dynamic",
-    plain_steps=128_000,
-    plain_starts=600,
-    plain_stretch=4000,
-    plain_learning={"exploration_decay_steps": 3000},
-)
-_ZHANG2024 = from_recipe(
-    "agent_zhang2024",
-    plain_steps=20_000,
-    plain_starts=32,
-    plain_stretch=250,
-    plain_learning={"exploration_decay_steps": 2000},
+def judged_on(setting: Setting, copies: int, steps: int) -> Setting:
+    """Returns a setting whose curves are evaluated on so many copies and decisions."""
+    ground = dataclasses.replace(setting.ground, evaluation_copies=copies, evaluation_steps=steps)
+    return dataclasses.replace(setting, ground=ground)
+
+
+DYNAMIC = judged_on(
+    from_recipe(
+        "agent_dynamic", plain_steps=128_000, plain_starts=600, plain_learning={"exploration_decay_steps": 3000}
+    ),
+    copies=16,
+    steps=200,
 )
 # Their users never change, so few episodes show what an allocation is worth.
-ZHANG2024 = dataclasses.replace(
-    _ZHANG2024, ground=dataclasses.replace(_ZHANG2024.ground, evaluation_copies=4, evaluation_steps=50)
+ZHANG2024 = judged_on(
+    from_recipe(
+        "agent_zhang2024",
+        plain_steps=1000,
+        plain_starts=32,
+        plain_learning={"exploration_decay_steps": 2000},
+        plain_judged="network",
+    ),
+    copies=4,
+    steps=50,
 )
 HUA2019 = dataclasses.replace(ZHANG2024, ground=Ground({"preset": "hua2019"}, True, 4, 25))
 # The agent of Zhang et al., and the same with our head for allocations.
@@ -132,6 +141,6 @@ SETTINGS = {
     "dynamic": dataclasses.replace(DYNAMIC, head="plain"),
     "dynamic, factorised head": DYNAMIC,
     "zhang2024": ZHANG2024,
-    "zhang2024, factorised head": dataclasses.replace(ZHANG2024, head="factorised", plain_steps=4000, plain_stretch=32),
+    "zhang2024, factorised head": dataclasses.replace(ZHANG2024, head="factorised"),
     "hua2019": HUA2019,
 }

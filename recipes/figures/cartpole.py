@@ -1,4 +1,7 @@
-"""Plain DQN outside our own field: CartPole-v1, beside stable-baselines3's DQN."""
+"""Plain DQN outside our own field: CartPole-v1, beside stable-baselines3's DQN.
+
+Judged are the last parameters of both, since stable-baselines3 keeps no slow average.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from stable_baselines3 import DQN
 from gentwin.models.q_network import QNetworkModel
 from gentwin.rl import Collector, LearnerArguments, ReplayBuffer, greedy_policy, make_learner, q_network_config, train
 from gentwin.rl.evaluation import Policy
+from recipes.comparison.seeds import separate_seeds
 from recipes.figures.result import Result
 
 NUM_STEPS, NUM_EPISODES = 50_000, 100
@@ -53,13 +57,14 @@ def mean_return(policy: Policy, seed: int) -> float:
 
 def our_return(seed: int) -> float:
     """Trains our DQN; returns what its greedy policy gets."""
-    torch.manual_seed(seed)
+    weights_seed, env_seed, draws_seed, evaluation_seed = separate_seeds(seed, 4)
+    torch.manual_seed(weights_seed)
     env = cartpole(1)
     config = q_network_config(env, hidden_sizes=HIDDEN_SIZES)
     learner = make_learner(QNetworkModel(config), ARGUMENTS)
     buffer = ReplayBuffer(ARGUMENTS.buffer_size, env.single_observation_space.shape[0])
-    train(learner, Collector(env, seed, buffer), NUM_STEPS, np.random.default_rng(seed), stretch=NUM_STEPS)
-    return mean_return(greedy_policy(learner.network), seed + 1000)
+    train(learner, Collector(env, env_seed, buffer), NUM_STEPS, np.random.default_rng(draws_seed), stretch=NUM_STEPS)
+    return mean_return(greedy_policy(learner.network), evaluation_seed)
 
 
 def sb3_return(seed: int) -> float:
@@ -82,7 +87,9 @@ def sb3_return(seed: int) -> float:
         seed=seed,
     )
     agent.learn(NUM_STEPS)
-    return mean_return(lambda observations: agent.predict(observations, deterministic=True)[0], seed + 1000)
+    return mean_return(
+        lambda observations: agent.predict(observations, deterministic=True)[0], separate_seeds(seed, 4)[3]
+    )
 
 
 def summary(returns: list[float]) -> dict[str, object]:

@@ -1,15 +1,29 @@
-"""How sharp the minimum is that an agent has found, with a twin and without, after equal updates."""
+"""How sharp the minimum is that an agent has found, with a twin and without, after equal updates.
+
+| arm | data | explores |
+|---|---|---|
+| `twin_enhanced` | roll-outs of a twin of `real_steps` interactions under random allocations | in the twin |
+| `plain` | `real_steps` interactions of its own | in the network, as every agent without a twin in comparisons |
+| `plain_same_data` | the interactions of the first arm, learned from as a fixed record | not at all |
+
+The sizes of the agent, the number of its updates and all other hyper-parameters are the same. The loss is that of the
+last parameters, with the target network as it stands; the slow average, which is judged elsewhere, is that target
+network and has no loss of its own. Every arm learns values in units of its own `return_scale`; losses and curvatures
+are given in squared utility, curvatures for a step of length 1 in the arm's own parameters; sharpness has no unit.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
-from gentwin.metrics import bootstrap_interval, interquartile_mean
-from gentwin.rl import Batch, PlainTrainer, QLearner, TwinEnhancedTrainer, q_network_config
+from gentwin.models.q_network import QNetworkModel
+from gentwin.rl import Batch, PlainTrainer, QLearner, TwinEnhancedTrainer, make_learner, q_network_config
 from gentwin.rl.landscape import (
     GradientLine,
     LossSurface,
@@ -19,15 +33,18 @@ from gentwin.rl.landscape import (
     plot_loss_surfaces,
     sharpness,
 )
-from gentwin.rl.offline import behaviour_policy, record_behaviour, replay_from_transitions
+from gentwin.rl.offline import behaviour_policy, record_behaviour, replay_from_transitions, train_offline
 from recipes.comparison.cache import CACHE, over_seeds
+from recipes.comparison.seeds import separate_seeds
 from recipes.comparison.settings import DYNAMIC, Setting
+from recipes.comparison.statistics import paired, summary
 from recipes.figures.result import Result
 
 RADIUS, NUM_DIRECTIONS = 0.2, 20
 STRENGTHS = np.linspace(-0.5, 0.5, 41)
+NUM_POSITIONS = 15  # along each direction of a surface
 NUM_TESTED = 2048
-ARMS = ("twin_enhanced", "plain")
+ARMS = ("twin_enhanced", "plain", "plain_same_data")
 
 
 @dataclass(frozen=True)
@@ -35,8 +52,8 @@ class LandscapeSetting:
     """One comparison.
 
     Args:
-        real_steps: Interactions with the network of either arm; the first arm's are random.
-        num_updates: Updates of either arm.
+        real_steps: Interactions with the network, of the first arm and of the second.
+        num_updates: Updates of every arm.
         agent: Network, agent and practice.
     """
 
@@ -46,40 +63,58 @@ class LandscapeSetting:
 
 
 def learned(setting: LandscapeSetting, seed: int) -> dict[str, QLearner]:
-    """Returns both agents."""
+    """Returns the agent of every arm."""
     agent = setting.agent
+    twin_seed, plain_seed, weights_seed, draws_seed = separate_seeds(seed, 4)
     env = agent.ground.make_env(agent.num_envs, seed)
     config = q_network_config(env, agent.head, hidden_sizes=agent.hidden_sizes)
     loops = dataclasses.replace(
         agent.enhanced, first_steps=setting.real_steps, practice_updates=setting.num_updates, empowerment=0.0
     )
-    trainer = TwinEnhancedTrainer(env, config, agent.learning, loops, seed)
+    trainer = TwinEnhancedTrainer(env, config, agent.learning, loops, twin_seed)
     trainer.round()
-    ratio = setting.num_updates / (setting.real_steps - agent.learning.learning_starts)
-    learning = dataclasses.replace(agent.learning, updates_per_step=ratio)
-    plain = PlainTrainer(agent.ground.make_env(agent.num_envs, seed), config, learning, setting.real_steps, seed)
-    plain.round()
-    return dict(zip(ARMS, (trainer.apprentice, plain.agent), strict=True))
+    torch.manual_seed(weights_seed)
+    same_data = make_learner(QNetworkModel(config), agent.learning)
+    # The twin has seen nothing but these.
+    train_offline(same_data, trainer.collector.buffer, setting.num_updates, np.random.default_rng(draws_seed))
+    return dict(zip(ARMS, (trainer.apprentice, learned_plainly(setting, seed, plain_seed), same_data), strict=True))
+
+
+def learned_plainly(setting: LandscapeSetting, seed: int, plain_seed: int) -> QLearner:
+    """Returns the agent that acts and learns in the network, and explores there as in other comparisons."""
+    agent = setting.agent
+    env = agent.ground.make_env(agent.num_envs, seed)
+    steps = math.ceil(setting.real_steps / env.num_envs)
+    waiting = math.ceil(agent.learning.learning_starts / env.num_envs) - 1
+    ratio = setting.num_updates / ((steps - waiting) * env.num_envs)
+    learning = dataclasses.replace(agent.learning, updates_per_step=ratio, **agent.plain_learning)
+    config = q_network_config(env, agent.head, hidden_sizes=agent.hidden_sizes)
+    trainer = PlainTrainer(env, config, learning, setting.real_steps, plain_seed)
+    trainer.round()
+    return trainer.agent
 
 
 def held_out_transitions(setting: LandscapeSetting, seed: int) -> Batch:
-    """Returns transitions of a mixed behaviour that neither agent has seen."""
-    env = setting.agent.ground.make_env(28, seed + 500_000)
-    behaviour = behaviour_policy("mixed", env.unwrapped.parameters, np.random.default_rng(seed))
-    record = record_behaviour(env, behaviour, NUM_TESTED, seed + 500_000)
+    """Returns transitions of a mixed behaviour that no agent has seen."""
+    *_, record_seed, behaviour_seed = separate_seeds(seed, 6)
+    env = setting.agent.ground.make_env(28, seed)
+    behaviour = behaviour_policy("mixed", env.unwrapped.parameters, np.random.default_rng(behaviour_seed))
+    record = record_behaviour(env, behaviour, NUM_TESTED, record_seed)
     return replay_from_transitions(record, env).whole()
 
 
 def landscapes(setting: LandscapeSetting, seed: int) -> dict[str, Any]:
-    """Returns sharpness, curvature and the loss along the gradient of both agents, and their surfaces."""
+    """Returns sharpness, curvature and the loss along the gradient of every agent, and their surfaces."""
     batch, result = held_out_transitions(setting, seed), {}
     for name, learner in learned(setting, seed).items():
+        unit = float(learner.network.return_scale) ** 2
         line = loss_along_gradient(learner, batch, STRENGTHS, seed)
-        surface = loss_surface(learner, batch, 1.0, 15, seed)
+        surface = loss_surface(learner, batch, 1.0, NUM_POSITIONS, seed)
         result[name] = {
             "sharpness": sharpness(learner, batch, RADIUS, NUM_DIRECTIONS, seed),
-            "line": dataclasses.asdict(line),
-            "surface": dataclasses.asdict(surface),
+            "line": dataclasses.asdict(line.scaled(unit)),
+            "surface": dataclasses.asdict(surface.scaled(unit)),
+            "updates": learner.num_updates,
         }
     return result
 
@@ -99,11 +134,6 @@ def draw(run: dict[str, Any]) -> list[str]:
     return [path.relative_to(CACHE.parents[1]).as_posix() for path in paths]
 
 
-def summary(values: list[float] | np.ndarray) -> dict[str, Any]:
-    """Returns the interquartile mean and its 95 % interval over runs."""
-    return {"mean": interquartile_mean(np.array(values)), "interval": bootstrap_interval(np.array(values), seed=0)}
-
-
 def measure(full: bool, seed: int) -> Result:
     """Measures 10 seeds, or 3 with 3,000 updates; draws the landscapes of the first."""
     seeds = list(range(seed, seed + (10 if full else 3)))
@@ -119,7 +149,10 @@ def measure(full: bool, seed: int) -> Result:
             "curvature_along_gradient": summary([run[name]["line"]["curvature"] for run in runs]),
             "test_loss": summary(loss),
         }
+    sharp = {name: [run[name]["sharpness"] for run in runs] for name in ARMS}
+    figure["sharpness_of_twin_enhanced_minus"] = {name: paired(sharp[ARMS[0]], sharp[name]) for name in ARMS[1:]}
+    figure["updates"] = {name: runs[0][name]["updates"] for name in ARMS}
     figure["pictures"] = draw(runs[0])
-    ours, plain = (figure[name]["sharpness"] for name in ARMS)
+    ours, plain, same_data = (figure[name]["sharpness"] for name in ARMS)
     goal = f"relative rise of the test loss at filter-normalised distance {RADIUS}, with intervals, whatever it is"
-    return Result(figure, goal, True, {"plain": plain}, plain["mean"] / ours["mean"])
+    return Result(figure, goal, True, {"plain": plain, "plain_same_data": same_data}, plain["mean"] / ours["mean"])

@@ -6,7 +6,19 @@ import pytest
 
 from gentwin.networks.slicing.policies import StaticPolicy, equal_split
 from gentwin.rl import AgentError, evaluate
-from gentwin.rl.anchors import ANCHORS, EQUAL, HEURISTIC, RANDOM, STATIC, anchor_utilities, best_static_action
+from gentwin.rl.anchors import (
+    ANCHORS,
+    EQUAL,
+    HEURISTIC,
+    RANDOM,
+    RUN_OFF,
+    SEARCH_SEED,
+    STATIC,
+    anchor_utilities,
+    bandit_action,
+    best_heuristic,
+    best_static_action,
+)
 from tests.rl.counting_env import CountingEnv
 
 
@@ -20,6 +32,7 @@ def test_all_anchors_are_there_and_the_best_static_is_above_equal_and_random():
     assert tuple(found) == ANCHORS
     assert all(entry.standard_error > 0 for entry in found.values())
     assert found[STATIC].mean > max(found[EQUAL].mean, found[RANDOM].mean)
+    assert found[HEURISTIC].mean > found[EQUAL].mean
     assert found[EQUAL].mean == evaluate(equal_split(env.unwrapped.parameters), env, 10, seed=0).mean
     again = anchor_utilities(env, 10, seed=0, bandit_interactions=200, search_steps=2)
     for name, entry in found.items():
@@ -39,6 +52,23 @@ def test_a_large_set_is_climbed_above_where_it_began():
     found = best_static_action(env, [start], 1, seed=0)
     utilities = [evaluate(StaticPolicy(action), env, 10, seed=7).mean for action in (start, found)]
     assert utilities[1] > utilities[0] + 0.3
+
+
+@pytest.mark.parametrize("resolution_hz", [1e6, 200e3])
+def test_the_best_static_is_no_worse_than_any_start_where_it_was_searched(resolution_hz):
+    """All of 36 allocations are tried, 1,176 are climbed; so short a search is often wrong but for its run-off."""
+    env = slicing(2, preset="hua2019", slots_per_step=20, resolution_hz=resolution_hz, episode_steps=None)
+    starts = [bandit_action(env, 200, seed=0), equal_split(env.unwrapped.parameters).action]
+    found = best_static_action(env, starts, 1, seed=0)
+    means = [evaluate(StaticPolicy(action), env, RUN_OFF, SEARCH_SEED).mean for action in (found, *starts)]
+    assert means[0] == max(means)
+
+
+def test_the_heuristic_gives_more_to_the_slice_that_needs_more_than_its_traffic():
+    env = slicing(preset="zhang2024", placement_seed=1, slots_per_step=40, episode_steps=None)
+    setting = best_heuristic(env, 2, seed=0)
+    assert max(setting["weights"]) > 1 or setting["floor"] > 0
+    assert setting["queue_weight"] == 1  # not searched: there are no queues
 
 
 def test_the_heuristic_sees_the_whole_state_whatever_the_agent_sees():

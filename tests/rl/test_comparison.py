@@ -7,11 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gentwin.rl import LearnerArguments, TwinEnhancedArguments, TwinFitArguments
+from gentwin.rl import LearnerArguments, TwinEnhancedArguments, TwinFitArguments, q_network_config
 from recipes.comparison import cache
-from recipes.comparison.arms import ARMS, judge
+from recipes.comparison.arms import ARMS, evaluation_steps, judge, judge_at_last
 from recipes.comparison.settings import SETTINGS, Ground, Setting
-from recipes.figures.sample_efficiency import censored_mean, steps_to, summary
+from recipes.figures.ablation import VARIANTS, Distrustful, DistrustfulTrainer, Variant, run_variant
+from recipes.figures.beats_static import mean_interval
+from recipes.figures.sample_efficiency import arm_summary, bandit_run, comparison, mean_steps, steps_to, targets_of
 
 TINY = Setting(
     ground=Ground({"preset": "hua2019"}, fixed_placement=True, evaluation_copies=2, evaluation_steps=2),
@@ -25,7 +27,6 @@ TINY = Setting(
     num_rounds=2,
     plain_steps=24,
     plain_starts=4,
-    plain_stretch=8,
     hidden_sizes=[8],
 )  # fmt: skip
 
@@ -35,14 +36,18 @@ def test_an_arm_is_determined_by_its_seed(arm):
     first, again, other = (ARMS[arm](TINY, seed) for seed in (0, 0, 1))
     assert first == again != other
     assert len(first["steps"]) == len(first["utility"]) == len(first["updates"])
-    assert first["steps"] == ([8, 12] if arm == "with_twin" else [8, 16, 24])
+    assert first["steps"] == ([8, 12] if arm == "with_twin" else evaluation_steps(TINY)) and first["steps"][-1] <= 24
+    assert len(first["final"]) == 4 * TINY.ground.evaluation_copies
 
 
-def test_both_arms_make_as_many_updates():
+def test_both_arms_make_as_many_updates_and_are_evaluated_after_as_many_interactions():
     updates = [ARMS[arm](TINY, 0)["updates"][-1] for arm in ARMS]
-    assert updates == pytest.approx([TINY.num_updates] * 2, abs=2)
+    assert updates == pytest.approx([TINY.num_updates] * 2, abs=1)
     for setting in SETTINGS.values():
-        assert setting.plain_starts <= setting.plain_stretch
+        steps, loops = evaluation_steps(setting), setting.enhanced
+        assert steps[0] == loops.first_steps and steps[-1] == setting.plain_steps
+        assert (np.diff(steps) > 0).all()
+        assert setting.plain_starts <= steps[0]
 
 
 def test_policies_of_one_seed_meet_one_network():
@@ -54,15 +59,96 @@ def test_policies_of_one_seed_meet_one_network():
     assert (utilities[0] != utilities[2]).any()
 
 
-def test_interactions_to_a_target():
-    curve = {"steps": [10, 20, 30], "utility": [1.0, 3.0, 2.0]}
-    assert steps_to(curve, 2.5) == 20
+def test_one_evaluation_above_the_target_may_be_luck():
+    curve = {"steps": [10, 20, 30, 40], "utility": [3.0, 1.0, 3.0, 3.0]}
+    assert steps_to(curve, 2.5) == 30
     assert steps_to(curve, 4.0) == float("inf")
-    mean, (low, high) = censored_mean([10.0, 20.0, float("inf")], 30.0)
-    assert low <= mean <= high <= 30
-    table = summary([curve, curve], [2.5, 4.0])
-    assert table["never_reached"] == 1
-    assert table["final"] == pytest.approx(2.0)
+    assert steps_to({"steps": [10, 20], "utility": [1.0, 3.0]}, 2.5) == float("inf")
+
+
+def made_up(steps, utilities, final=2.0):
+    return {"steps": steps, "utility": utilities, "updates": [1] * len(steps), "final": [final, final]}
+
+
+def test_runs_that_never_arrive_are_not_counted_as_if_they_had():
+    assert mean_steps(np.array([10.0, 20.0, 30.0, np.inf])) == pytest.approx(25.0)
+    assert mean_steps(np.array([10.0, 20.0, np.inf, np.inf])) is None
+    early, late, never = ([1.0, 3.0, 3.0, 3.0], [1.0, 1.0, 3.0, 3.0], [1.0, 1.0, 1.0, 1.0])
+    steps = [10, 20, 40, 80]
+    arms = {
+        "with_twin": [made_up(steps, early, 3.0) for _ in range(4)],
+        "without_twin": [made_up(steps, late), made_up(steps, never), made_up(steps, late), made_up(steps, late)],
+    }
+    found = comparison(arms, [2.0] * 4)
+    assert found["ratio"] == pytest.approx(2.0 * 1.0) and found["ratio_is_lower_bound"]
+    assert found["ratio_interval"][0] <= found["ratio"] <= found["ratio_interval"][1]
+    assert found["final_difference"] == pytest.approx(1.0)
+    summary = arm_summary(arms["without_twin"], [2.0] * 4)
+    assert summary["never_reached"] == 1 and summary["steps"] == pytest.approx(40.0)
+    worse = comparison({"with_twin": arms["without_twin"], "without_twin": arms["with_twin"]}, [2.0] * 4)
+    assert worse["ratio"] == pytest.approx(0.5) and worse["ratio_interval"][0] == 0
+    assert not worse["ratio_is_lower_bound"]
+
+
+def test_the_target_is_a_share_of_the_best_gain_of_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
+    lines = [{"mean": {"equal split": 1.0, "best static": 1.5}}, {"mean": {"equal split": 2.0, "best static": 4.0}}]
+    monkeypatch.setattr("recipes.figures.sample_efficiency.anchors", lambda setting, seeds: lines)
+    runs = {"agent": {"with_twin": [made_up([1], [2.0]), made_up([1], [3.0])]}}
+    assert targets_of({"agent": TINY}, runs, [0, 1]) == pytest.approx([1.95, 3.9])
+
+
+def test_a_ridge_bandit_has_a_curve():
+    curve = bandit_run(TINY, 0)
+    assert curve["steps"][:2] == [8, 16] and np.isfinite(curve["utility"]).all()
+
+
+def test_the_interval_of_a_mean_knows_both_trainings_and_episodes():
+    rng = np.random.default_rng(0)
+    episodes = np.tile(rng.normal(size=200), (5, 1))
+    trainings = np.tile(rng.normal(size=5)[:, None], (1, 200))
+    low, high = mean_interval(episodes, 0)
+    assert high - low == pytest.approx(4 * episodes[0].std() / 200**0.5, rel=0.15)
+    low, high = mean_interval(trainings, 0)
+    assert high - low > 2 * trainings[:, 0].std() / 5**0.5
+
+
+def test_final_episodes_are_others_than_those_of_curves():
+    def policy(observations):
+        return np.zeros(len(observations), int)
+
+    curve, final = judge(TINY, policy, 0).utility, judge_at_last(TINY.ground, policy, 0).utility
+    assert len(final) == 4 * len(curve) and not set(final) & set(curve)
+
+
+def test_variants_of_the_ablation_cost_as_much_as_the_default():
+    def cost(variant):
+        loops, rounds = variant.setting.enhanced, variant.setting.num_rounds
+        return loops.first_steps + (rounds - 1) * loops.steps_per_round, rounds * loops.practice_updates
+
+    default = next(iter(VARIANTS.values()))
+    for name, variant in VARIANTS.items():
+        interactions, updates = cost(variant)
+        assert interactions == cost(default)[0], name
+        assert updates == cost(default)[1] or name == "a quarter of the updates"
+
+
+def test_a_distrustful_twin_takes_the_disagreement_off_the_reward():
+    fit = dataclasses.replace(TINY.enhanced.fit, model_config={"num_members": 2})
+    setting = dataclasses.replace(TINY, enhanced=dataclasses.replace(TINY.enhanced, fit=fit))
+    assert run_variant(Variant(setting, 1.0), 0)["steps"] == [8, 12]
+    env = setting.ground.make_env(1, 0)
+    config = q_network_config(env, hidden_sizes=[8])
+    trainer = DistrustfulTrainer(env, config, setting.learning, setting.enhanced, 0, penalty=2.0)
+    trainer.round()
+    rewards = []
+    for practice in (trainer.practice_env(trainer.twin).env, trainer.practice_env(trainer.twin)):
+        practice.reset(seed=0)
+        actions = np.zeros(4, int)
+        doubt = practice.unwrapped.uncertainty(actions)
+        rewards.append(practice.step(actions)[1])
+    assert isinstance(trainer.practice_env(trainer.twin), Distrustful) and (doubt > 0).all()
+    np.testing.assert_allclose(rewards[0] - rewards[1], 2.0 * doubt, rtol=1e-5)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
 import gentwin
 from gentwin.rl import AgentError, Collector, Experience, ReplayBuffer
-from gentwin.rl.guard import ViolationGuard
+from gentwin.rl.guard import ViolationGuard, worst_violations
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +45,7 @@ def violations(twin, bound: float | None) -> tuple[float, ViolationGuard | None]
 
     for _ in range(40):
         collector.step(policy)
-    record = seen.transitions()
-    ssr = record.outcome[..., [field.name for field in record.schema.outcome].index("ssr")]
-    return float((1 - ssr.min(axis=1)).mean()), guard
+    return float(worst_violations(seen.transitions()).mean()), guard
 
 
 def test_guard_lowers_the_violations_of_a_reckless_agent(twin) -> None:
@@ -87,6 +88,50 @@ def test_memory_begins_anew_with_an_episode(twin) -> None:
     actions = np.array([0, 30, 60, 119])
     begins = np.ones(4, bool)
     assert (fresh(observations, actions, begins) == used(observations, actions, begins)).all()
+
+
+def another(twin):
+    """Returns a twin with slightly other weights."""
+    other = copy.deepcopy(twin)
+    with torch.no_grad():
+        for values in other.parameters():
+            values.mul_(1.05)
+    return other
+
+
+def decisions(guard: ViolationGuard, env, num_steps: int) -> list[np.ndarray]:
+    """Returns what a guard makes of the reckless agent, decision by decision."""
+    observations, taken = env.reset(seed=1)[0], []
+    for _ in range(num_steps):
+        taken.append(guard(observations, np.full(len(observations), starving(env)), np.zeros(len(observations), bool)))
+        observations, *_ = env.step(taken[-1])
+    return taken
+
+
+def test_a_restored_guard_decides_and_counts_as_the_saved_one(twin, tmp_path) -> None:
+    env, better = make_env(), another(twin)
+    saved, restored = ViolationGuard(twin, env, 0.3), ViolationGuard(twin, env, 0.3)
+    before = saved.identity()
+    saved.replace_twin(better)
+    decisions(saved, env, 8)
+    assert saved.identity() == before == restored.identity()
+    torch.save(saved.state_dict(), tmp_path / "guard.pt")
+    expected = decisions(saved, env, 8)
+    restored.replace_twin(better)
+    restored.load_state_dict(torch.load(tmp_path / "guard.pt", weights_only=True))
+    assert restored.num_decisions == 8 * 4 and restored.num_replaced > 0
+    np.testing.assert_array_equal(decisions(restored, env, 8), expected)
+    for name in ("num_decisions", "num_replaced", "num_without_choice"):
+        assert getattr(restored, name) == getattr(saved, name)
+    torch.testing.assert_close(restored.state_dict(), saved.state_dict(), rtol=0, atol=0, equal_nan=True)
+
+
+def test_the_state_of_another_guard_is_refused(twin) -> None:
+    guard = ViolationGuard(twin, make_env(), 0.3)
+    with pytest.raises(AgentError, match="`replace_twin`"):
+        guard.load_state_dict(ViolationGuard(twin, make_env(3), 0.3).state_dict())
+    assert guard.identity() != ViolationGuard(twin, make_env(), 0.4).identity()
+    assert guard.identity() != ViolationGuard(another(twin), make_env(), 0.3).identity()
 
 
 def test_misfits_are_refused(twin) -> None:

@@ -129,6 +129,16 @@ def test_middle_of_the_surface_is_the_loss_and_seeds_repeat():
     assert not np.allclose(surfaces[0].losses, surfaces[2].losses)
 
 
+def test_losses_can_be_put_in_another_unit():
+    learner, batch = learner_of(), some_transitions()
+    line = loss_along_gradient(learner, batch, [0.0, 0.1], seed=0)
+    surface = loss_surface(learner, batch, 0.4, 3, seed=0)
+    scaled = line.scaled(4.0)
+    np.testing.assert_allclose(scaled.losses, 4 * line.losses)
+    assert (scaled.gradient_norm, scaled.curvature) == (4 * line.gradient_norm, 4 * line.curvature)
+    np.testing.assert_allclose(surface.scaled(4.0).losses, 4 * surface.losses)
+
+
 def test_parameters_are_put_back_after_an_error():
     learner, batch = learner_of(), some_transitions()
     before = [values.clone() for values in learner.network.parameters()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,9 @@ import yaml
 from matplotlib.image import imread
 
 import gentwin
+from gentwin.datasets import read_transitions
 from gentwin.rl.anchors import ANCHORS
+from gentwin.rl.guard import worst_violations
 from gentwin.training.arguments import load_yaml
 from gentwin.training.checkpoints import is_complete, list_checkpoints
 
@@ -104,15 +107,43 @@ def test_everything_needed_is_in_the_folder(finished: dict[str, Path], workplace
         assert str(workplace) not in text and str(ROOT) not in text
 
 
-def test_a_guard_steps_in_and_is_counted_and_sibling_runs_give_the_spread(finished, run, workplace: Path):
+def test_a_guard_steps_in_and_it_and_violations_are_counted(finished, run, workplace: Path):
     folder = workplace / "outputs/guarded"
     twin = "outputs/with_twin/checkpoint-3/trainer/twin"
     words = ["--guard_bound", "0.2", "--guard_twin", twin, "--num_rounds", "2", "--output_dir", "outputs/guarded"]
-    run(*words, "--sibling_runs", "outputs/with_twin", "outputs/plain")
+    run(*words)
     figures, _ = metrics_of(folder)
     assert figures["guarded_decisions"] >= figures["real_interactions"]
     assert 0 < figures["replaced_by_the_guard"] <= figures["guarded_decisions"]
-    assert "Over 3 trainings that differ in the seed only: utility" in (folder / "README.md").read_text()
+    assert figures["violation_bound"] == 0.2
+    assert 0 <= figures["violated_windows"] <= figures["real_interactions"]
+    card = (folder / "README.md").read_text()
+    for expected in (
+        f"A guard asked the twin `{twin}` what to expect of actions until there was one of this run;",
+        f"lost more than 20 % of its packets to its SLA in {figures['violated_windows']} of 60 interactions",
+        f"was asked about {figures['guarded_decisions']} actions and replaced {figures['replaced_by_the_guard']}",
+    ):
+        assert expected in card
+
+
+def test_violations_are_counted_without_a_guard_too(finished: dict[str, Path]):
+    figures, _ = metrics_of(finished["with_twin"])
+    record = read_transitions(finished["with_twin"] / "checkpoint-3/trainer/experience.parquet")
+    worst = worst_violations(record)
+    assert figures["violated_windows"] == (worst > 0.3).sum()
+    assert figures["mean_worst_violation"] == pytest.approx(worst.mean(), rel=1e-4)
+    card = (finished["with_twin"] / "README.md").read_text()
+    assert "lost more than 30 % of its packets" in card and "guard" not in card
+    assert "violated_windows" not in metrics_of(finished["plain"])[0]  # it keeps no record
+
+
+def test_sibling_runs_give_the_spread(finished: dict[str, Path], run, workplace: Path):
+    words = ["--use_twin", "false", "--seed", "1", "--output_dir", "outputs/sibling"]
+    run(*words, "--sibling_runs", str(finished["plain"]))
+    assert (
+        "Over 2 trainings that differ in the seed only: utility"
+        in (workplace / "outputs/sibling/README.md").read_text()
+    )
 
 
 def test_the_code_in_the_card_runs(finished: dict[str, Path], workplace: Path, monkeypatch, capsys):
@@ -128,12 +159,26 @@ def test_resumed_equals_uninterrupted(finished: dict[str, Path], run, workplace:
     folder = workplace / f"outputs/resumed_{name}"
     run(*words, "--num_rounds", "1")
     (folder / "checkpoint-2").mkdir()  # what a crash in the middle of saving leaves behind
-    assert [is_complete(checkpoint) for checkpoint in list_checkpoints(folder)] == [True, False]
+    torn = shutil.copytree(folder / "checkpoint-1", folder / "checkpoint-3") / "trainer/learners.pt"
+    torn.write_bytes(torn.read_bytes()[:-1])
+    assert [is_complete(checkpoint) for checkpoint in list_checkpoints(folder)] == [True, False, False]
     run(*words, "--resume_from_checkpoint", "true")
     assert f"resuming from outputs/resumed_{name}/checkpoint-1" in capsys.readouterr().out
     assert metrics_of(folder) == metrics_of(finished[name])
     weights = [gentwin.from_pretrained(each).state_dict() for each in (folder, finished[name])]
     assert all(torch.equal(values, weights[1][key]) for key, values in weights[0].items())
+
+
+@pytest.mark.parametrize("use_twin", ["true", "false"])
+def test_a_guarded_run_resumed_equals_one_uninterrupted(finished, run, workplace: Path, use_twin: str):
+    twin = "outputs/with_twin/checkpoint-3/trainer/twin"
+    words = ["--use_twin", use_twin, "--guard_bound", "0.2", "--guard_twin", twin]
+    once, twice = (f"outputs/guarded_{number}_{use_twin}" for number in ("once", "twice"))
+    run(*words, "--num_rounds", "2", "--output_dir", once)
+    run(*words, "--num_rounds", "1", "--output_dir", twice)
+    run(*words, "--num_rounds", "2", "--output_dir", twice, "--resume_from_checkpoint", "true")
+    figures = [metrics_of(workplace / folder) for folder in (once, twice)]
+    assert figures[0] == figures[1] and figures[0][0]["guarded_decisions"] == (60 if use_twin == "true" else 80)
 
 
 def test_the_arguments_of_a_run_repeat_it(finished: dict[str, Path], recipe, workplace: Path, monkeypatch):
@@ -194,6 +239,16 @@ def test_resuming_with_another_argument_is_refused(finished: dict[str, Path], ru
         (["--guard_bound", "0.3", "--network.observation_fields", "[arrived]"], "`observation_fields` must be all"),
         (["--guard_bound", "0.3"], "must be one of a network with the same state fields .*'arrived'"),
         (["--sibling_runs", "nowhere"], "`sibling_runs`"),
+        (["--sibling_runs", "outputs/with_twin"], "`sibling_runs` must have seeds of their own.* seed 0.* this run"),
+        (
+            ["--seed", "1", "--sibling_runs", "outputs/with_twin", "outputs/with_twin"],
+            "`sibling_runs` must have seeds of their own.* seed 0.* 'outputs/with_twin'",
+        ),
+        (
+            ["--seed", "1", "--learning.discount", "0.6", "--sibling_runs", "outputs/plain"],
+            "'outputs/plain' does not: `learning.discount` is 0.5 there and 0.6 here, `use_twin` is False there",
+        ),
+        (["--seed", "1", "--num_rounds", "4", "--sibling_runs", "outputs/with_twin"], "`num_rounds` is 3 there and 4"),
         (["--output_dir", "tiny.yaml"], "`output_dir` must be a folder"),
     ],
 )

@@ -67,16 +67,16 @@ def parameters_of(learner):
 class ByHand:
     """Algorithm 1 line by line, for one endless copy of the network."""
 
-    def __init__(self, env, config, learning, loops, seed):
-        self.env, self.learning, self.loops, self.seed = env, learning, loops, seed
-        self.rng = np.random.default_rng(seed)
-        torch.manual_seed(seed)  # line 1
+    def __init__(self, env, config, learning, loops, derived_seed):
+        self.env, self.learning, self.loops, self.derived_seed = env, learning, loops, derived_seed
+        self.rng = np.random.default_rng(derived_seed("decisions"))
+        torch.manual_seed(derived_seed("weights"))  # line 1
         self.one = make_learner(QNetworkModel(config), learning)
         self.two = make_learner(QNetworkModel(config), learning)
         self.two.copy_from(self.one)
         self.experience, self.twin = Experience(env), None
         self.buffer_1 = ReplayBuffer(learning.buffer_size, len(config.observation_fields))
-        self.observation, self.info = env.reset(seed=seed)
+        self.observation, self.info = env.reset(seed=derived_seed("network"))
         self.num_steps = 0
 
     def act(self, action):
@@ -104,7 +104,7 @@ class ByHand:
             for agent in (self.one, self.two):
                 agent.prepare(self.buffer_1.whole())
         record = self.experience.transitions()
-        self.twin = fit_twin(record, self.loops.fit, self.seed + 1000 * number, self.twin)  # line 4
+        self.twin = fit_twin(record, self.loops.fit, self.derived_seed("twin", number - 1), self.twin)  # line 4
         self.practise(record)
         zeta = self.loops.empowerment
         for first, second in ((self.one.network, self.two.network), (self.one.target, self.two.target)):
@@ -129,12 +129,21 @@ class ByHand:
             state = following
 
 
+def test_trainings_with_neighbouring_seeds_share_nothing_and_leave_the_global_generator_alone():
+    state = torch.random.get_rng_state()
+    first, second = (make_trainer(seed=seed, env=make_env(2)) for seed in (0, 1))
+    assert torch.equal(state, torch.random.get_rng_state())
+    purposes = ("weights", "network", "decisions", "twin")
+    seeds = [trainer.derived_seed(purpose) for trainer in (first, second) for purpose in purposes]
+    assert len({seed + copy for seed in seeds for copy in range(64)}) == 64 * len(seeds)
+
+
 @pytest.mark.parametrize("algorithm", HEADS)
 def test_rounds_are_those_of_algorithm_1(algorithm):
     trainer = make_trainer(algorithm, seed=3)
     env = make_env()
     loops, learning = published(algorithm)
-    hand = ByHand(env, make_config(env, algorithm), learning, loops, seed=3)
+    hand = ByHand(env, make_config(env, algorithm), learning, loops, trainer.derived_seed)
     assert all(map(torch.equal, parameters_of(trainer.agent), parameters_of(trainer.apprentice)))
     for number in (1, 2):
         done = trainer.round()

@@ -44,6 +44,18 @@ def test_the_last_complete_checkpoint_is_taken_and_torn_ones_are_removed(tmp_pat
     assert [folder.name for folder in list_checkpoints(tmp_path)] == ["checkpoint-2", "checkpoint-10"]
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"weig"), Path.unlink])
+def test_a_checkpoint_torn_in_a_folder_of_its_own_is_not_complete(tmp_path: Path, damage):
+    folder = tmp_path / "checkpoint-2"
+    inner = folder / "trainer/twin/model.safetensors"
+    inner.parent.mkdir(parents=True)
+    inner.write_bytes(b"weights")
+    mark_complete(folder, "print")
+    assert is_complete(folder)
+    damage(inner)
+    assert not is_complete(folder)
+
+
 def test_resuming_an_empty_folder_starts_from_the_beginning(tmp_path: Path):
     assert prepare(tmp_path / "new", resume_from_checkpoint="true") is None
 

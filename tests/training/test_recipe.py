@@ -189,10 +189,18 @@ def test_the_card_of_a_twin_without_an_environment_shows_how_to_step_it(
     assert names["observation"].shape == (64, 2, 2) and names["expected"].shape == (64, 2, 3)
 
 
-def test_one_seed_gives_one_result_and_the_card_the_spread(
+def test_one_seed_gives_one_result(finished: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe):
+    monkeypatch.chdir(workplace)
+    recipe.main(["--config", "tiny.yaml", "--output_dir", "outputs/again"])
+    assert read_metrics(workplace / "outputs/again") == read_metrics(finished)
+
+
+def test_sibling_runs_give_the_spread_in_the_card(
     finished: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe
 ):
     monkeypatch.chdir(workplace)
-    recipe.main(["--config", "tiny.yaml", "--output_dir", "outputs/again", "--sibling_runs", "outputs/tiny"])
-    assert read_metrics(workplace / "outputs/again") == read_metrics(finished)
-    assert "mean ± deviation of 2 seeds" in (workplace / "outputs/again/README.md").read_text()
+    words = ["--config", "tiny.yaml", "--output_dir", "outputs/sibling", "--sibling_runs", "outputs/tiny"]
+    recipe.main([*words, "--seed", "1"])
+    assert "mean ± deviation of 2 seeds" in (workplace / "outputs/sibling/README.md").read_text()
+    with pytest.raises(SystemExit, match="seed"):
+        recipe.main(words)

@@ -16,11 +16,14 @@ from gentwin.training.arguments import about, load_yaml, num_cores, require
 
 ENVIRONMENT = "gentwin/RanSlicing-v0"
 SECTIONS = ("network", "agent", "learning", "twin_enhanced")
+VIOLATION = 0.3  # share of packets outside their SLA above which a window counts as violated, without `guard_bound`
 # Of the run: those that change what is learned or what the evaluations after each round mean.
 SHAPING = (
     "use_twin", "plain_steps_per_round", "num_envs", "evaluation_copies", "evaluation_steps", "evaluation_seed",
     "start_from", "guard_bound", "guard_twin", "seed",
 )  # fmt: skip
+# A resumed run may make more rounds and has one seed; runs compared with each other must have as many and others.
+SIBLING_ARGUMENTS = (*SECTIONS, *(name for name in SHAPING if name != "seed"), "num_rounds")
 
 
 def _names(cls: type) -> str:
@@ -96,7 +99,8 @@ class RunArguments:
         default=None,
         metadata=about(
             "Hold actions in the network to allocations under which no slice is expected to lose more than this share "
-            "of its packets to its SLA; no guard by default."
+            "of its packets to its SLA; no guard by default. Windows in which one did lose more are counted; without a "
+            f"guard, those above {VIOLATION:g}."
         ),
     )
     guard_twin: str = field(
@@ -106,7 +110,9 @@ class RunArguments:
     seed: int = field(default=0, metadata=about("Of everything else."))
     sibling_runs: list[str] | None = field(
         default=None,
-        metadata=about("Output folders of finished runs with other seeds, for the spread in the card."),
+        metadata=about(
+            "Output folders of finished runs that differ in the seed only; the card then states mean and spread."
+        ),
     )
     output_dir: str = field(
         default="outputs/agent", metadata=about("Folder for checkpoints, the trained agent, its card and plot.")

@@ -45,7 +45,8 @@ class AgentResult:
         evaluation: Of the trained agent.
         anchors: Of the policies it is compared with, on the same episodes.
         history: One entry for each round: `real_steps`, `num_updates`, `utility`, `standard_error`.
-        guard: How often a guard was asked and stepped in, if there was one.
+        guard: From `guard_counts`, empty without a guard.
+        violations: From `violation_figures`, empty if the interactions were not kept.
         siblings: Headline numbers of runs that differ in the seed only.
     """
 
@@ -53,6 +54,7 @@ class AgentResult:
     anchors: Mapping[str, Evaluation]
     history: Sequence[Mapping[str, float]]
     guard: Mapping[str, int] = field(default_factory=dict)
+    violations: Mapping[str, float] = field(default_factory=dict)
     siblings: Sequence[Mapping[str, float]] = ()
 
     def figures(self) -> dict[str, float]:
@@ -68,6 +70,7 @@ class AgentResult:
         return {name: float(f"{value:.6g}") for name, value in figures.items()} | {
             **{name: int(self.history[-1][key]) for name, key in counts.items()},
             **self.guard,
+            **self.violations,
         }
 
     def rows(self) -> list[list[str]]:
@@ -87,6 +90,24 @@ class AgentResult:
             f"Over {len(values)} trainings that differ in the seed only: utility {values.mean():.3f} ± "
             f"{values.std(ddof=1):.3f} (mean ± standard deviation), lowest {values.min():.3f}."
         )
+
+    def safety(self) -> str:
+        """Returns what the training did to SLAs and how often a guard stepped in, in words; empty if unknown."""
+        sentences = []
+        if found := self.violations:
+            steps = self.history[-1]["real_steps"]
+            sentences.append(
+                f"While it trained, some slice lost more than {100 * found['violation_bound']:g} % of its packets to "
+                f"its SLA in {found['violated_windows']:,} of {steps:,} interactions; the worst slice lost "
+                f"{100 * found['mean_worst_violation']:.1f} % on average."
+            )
+        if asked := self.guard:
+            sentences.append(
+                f"The guard was asked about {asked['guarded_decisions']:,} actions and replaced "
+                f"{asked['replaced_by_the_guard']:,}; at {asked['without_an_allowed_allocation']:,} decisions no "
+                "allocation was within its bound."
+            )
+        return " ".join(sentences)
 
     def metrics(self) -> dict[str, Any]:
         """Returns every number behind the figures, for JSON."""
@@ -128,7 +149,8 @@ def write_agent_card(
         agent: The trained network.
         network: Arguments of the environment it acts in.
         result: How it did.
-        run: `command`, `training_s`, `hardware`, `versions`, `seed` and `method`, in words.
+        run: `command`, `training_s`, `hardware`, `versions`, `seed`, and in words `method` and, if there was a guard,
+            `guard`: whom it asked.
 
     Returns:
         The path of the card.
@@ -148,14 +170,14 @@ def write_agent_card(
         f"`{agent.config.head}`, {agent.config.num_actions:,} allocations, {size:,} parameters. {run['method']}",
         f"## Use\n\n```python\n{usage}```",
         f"## Data\n\nNo recorded data: {last['real_steps']:,} interactions with `gentwin/RanSlicing-v0` ({arguments}), "
-        f"all made in this run.",
+        f"all made in this run." + (f" {run['guard']}" if "guard" in run else ""),
         f"## Training\n\n```bash\n{run['command']}\n```\n\nTook {run['training_s']:.0f} s on {run['hardware']}; seed "
         f"{run['seed']}; {last['num_updates']:,} updates. All arguments are in `{ARGUMENTS_NAME}`. Versions: "
         f"{versions}.",
         f"## Results\n\nMean utility ± standard error over {len(result.evaluation.utility)} copies of the network, all "
         f"policies on the same episodes, which no training saw. The last column is the mean difference copy by copy.\n"
         f"\n{_markdown(result.rows())}",
-        *([result.spread()] if result.siblings else []),
+        *(text for text in (result.spread(), result.safety()) if text),
         f"![Utility over interactions]({PLOT_NAME})\n\n*Utility after every round over interactions with the network; "
         "lines: policies without deep learning.*",
         "## Limitations\n\n" + "\n".join(f"- {text}" for text in LIMITATIONS),

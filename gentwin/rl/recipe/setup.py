@@ -24,11 +24,11 @@ from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.networks.slicing import SlicingParameters
 from gentwin.rl.agent import q_network_config, require_fit
-from gentwin.rl.guard import ViolationGuard
+from gentwin.rl.guard import ViolationGuard, worst_violations
 from gentwin.rl.learner import LearnerArguments
 from gentwin.rl.plain import PlainTrainer
-from gentwin.rl.recipe.arguments import ENVIRONMENT, AgentSections, RunArguments
-from gentwin.rl.trainer import RoundTrainer
+from gentwin.rl.recipe.arguments import ENVIRONMENT, VIOLATION, AgentSections, RunArguments
+from gentwin.rl.rounds import RoundTrainer
 from gentwin.rl.twin_enhanced import TwinEnhancedArguments, TwinEnhancedTrainer
 from gentwin.schema import did_you_mean
 from gentwin.training.arguments import ArgumentsError, require
@@ -119,6 +119,23 @@ def guard_counts(trainer: RoundTrainer) -> dict[str, int]:
         "guarded_decisions": guard.num_decisions,
         "replaced_by_the_guard": guard.num_replaced,
         "without_an_allowed_allocation": guard.num_without_choice,
+    }
+
+
+def violation_figures(trainer: RoundTrainer, run: RunArguments) -> dict[str, float]:
+    """Returns how often the network broke its SLAs in all interactions of a run.
+
+    A window is violated if some slice lost more than `guard_bound` of its packets to its SLA, without a guard more than
+    `VIOLATION`. Empty for a trainer that keeps no record of its interactions.
+    """
+    if not isinstance(trainer, TwinEnhancedTrainer):
+        return {}
+    bound = VIOLATION if run.guard_bound is None else run.guard_bound
+    worst = worst_violations(trainer.experience.transitions())
+    return {
+        "violation_bound": bound,
+        "violated_windows": int((worst > bound).sum()),
+        "mean_worst_violation": float(f"{worst.mean():.6g}"),
     }
 
 

@@ -59,6 +59,16 @@ def test_a_plain_training_goes_on_as_if_uninterrupted_and_refuses_another(tmp_pa
         assert other.num_rounds == 0
 
 
+def test_short_rounds_make_as_many_updates_as_long_ones():
+    def updates(steps, num_rounds):
+        env = make_env(2, "dynamic", observation_fields="all", warmup_steps=1)
+        learning = LearnerArguments(batch_size=8, learning_starts=4, updates_per_step=0.25)
+        trainer = PlainTrainer(env, make_config(env, "double_dqn"), learning, steps, 0)
+        return trainer.run(num_rounds)[-1].num_updates
+
+    assert updates(2, 20) == updates(40, 1) == (40 - 2) // 4
+
+
 @pytest.mark.parametrize("make", [make_ours, make_trainer, lambda: make_trainer("gan_dqn")])
 def test_resumed_equals_uninterrupted(make, tmp_path):
     whole, first = make(), make()

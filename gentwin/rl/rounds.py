@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from gymnasium.vector import VectorEnv
 
 from gentwin.envs import RanSlicingVectorEnv
-from gentwin.rl.agent import AgentError
-from gentwin.rl.collector import Collector
-from gentwin.rl.learner import LearnerArguments, QLearner
-from gentwin.rl.training import Guard, Progress
+from gentwin.models.q_network import QNetworkConfig, QNetworkModel
+from gentwin.rl.agent import AgentError, make_learner, require_fit
+from gentwin.rl.collector import Collector, Listener
+from gentwin.rl.learner import LearnerArguments
+from gentwin.rl.loop import Guard, Progress
+from gentwin.rl.replay import ReplayBuffer
 
 STATE, LEARNERS, NETWORK = "state.json", "learners.pt", "network.npz"
 
@@ -47,28 +50,57 @@ class Round:
 class RoundTrainer(ABC):
     """Base class of trainings that proceed in rounds.
 
-    A subclass sets the attributes and implements `round`, `parts` and, if it has more to save than those,
-    `save_rest` and `read_rest`.
+    A subclass implements `round` and `identity`; it extends `parts` by what else has a `state_dict`, and `save_rest`
+    and `read_rest` by what has none.
+
+    Args:
+        env: Vector environment of the network; its interactions are what counts. To be saved,
+            `gentwin/RanSlicing-v0`.
+        config: Of the Q-network.
+        learning: Hyper-parameters.
+        seed: Of everything. The seeds of weights, network and decisions are derived from it, so that trainings with
+            neighbouring seeds share nothing.
+        guard: Maps observations, the actions meant and which episodes have just begun to the actions taken in the
+            network, such as a [`ViolationGuard`][gentwin.rl.guard.ViolationGuard].
+        accelerator: Device; a new one by default.
+        listener: Told of every step in the network, as a [`Collector`][gentwin.rl.collector.Collector] tells it.
 
     Attributes:
-        env: Vector environment of the network.
-        agent: What learns.
+        agent: What learns to act in the network.
         collector: The interaction with the network.
-        learning: Hyper-parameters.
-        seed: Of everything.
-        rng: Source of randomness.
-        guard: Of actions in the network, if any.
+        rng: Source of randomness for decisions and batches.
         num_rounds: Rounds made so far.
+
+    Raises:
+        AgentError: If the Q-network does not fit the environment.
+        ValueError: If algorithm and head do not fit each other.
     """
 
-    env: VectorEnv
-    agent: QLearner
-    collector: Collector
-    learning: LearnerArguments
-    seed: int
-    rng: np.random.Generator
-    guard: Guard | None
-    num_rounds: int = 0
+    def __init__(
+        self,
+        env: VectorEnv,
+        config: QNetworkConfig,
+        learning: LearnerArguments,
+        seed: int,
+        guard: Guard | None = None,
+        accelerator: Accelerator | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.env, self.learning, self.seed, self.guard = env, learning, seed, guard
+        self.accelerator = accelerator or Accelerator()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.derived_seed("weights"))
+            network = QNetworkModel(config)
+        require_fit(network, env)
+        self.agent = make_learner(network, learning, self.accelerator)
+        self.rng = np.random.default_rng(self.derived_seed("decisions"))
+        buffer = ReplayBuffer(learning.buffer_size, len(config.observation_fields))
+        self.collector = Collector(env, self.derived_seed("network"), buffer, listener)
+        self.num_rounds = 0
+
+    def derived_seed(self, purpose: str, number: int = 0) -> int:
+        """Returns a seed for one purpose, unlike those for others and those of other trainings."""
+        return int(np.random.SeedSequence((self.seed, number, *purpose.encode())).generate_state(1)[0])
 
     @abstractmethod
     def round(self) -> Round:
@@ -79,8 +111,9 @@ class RoundTrainer(ABC):
         """Returns what else a resumed training must share with the saved one, as JSON holds it."""
 
     def parts(self) -> dict[str, Any]:
-        """Returns what is saved by `state_dict`: learners and buffer."""
-        return {"agent": self.agent, "buffer": self.collector.buffer}
+        """Returns what is saved by `state_dict`: learners, buffer and a guard that has one."""
+        parts = {"agent": self.agent, "buffer": self.collector.buffer}
+        return parts | ({"guard": self.guard} if hasattr(self.guard, "state_dict") else {})
 
     def save_rest(self, folder: Path) -> None:  # noqa: B027 (most have nothing more)
         """Saves what `parts` are not."""
@@ -95,7 +128,12 @@ class RoundTrainer(ABC):
         Args:
             num_rounds: At least 1.
             on_round: Called after every round.
+
+        Raises:
+            ValueError: If `num_rounds` is not positive.
         """
+        if num_rounds < 1:
+            raise ValueError(f"`num_rounds` must be at least 1, got {num_rounds}.")
         rounds = []
         for _ in range(num_rounds):
             rounds.append(self.round())
@@ -109,7 +147,7 @@ class RoundTrainer(ABC):
         The folder appears complete or not at all. It holds learners and buffer in `learners.pt` (plain tensors), where
         the network's environment stands in `network.npz`, and counters, arguments and random generators in
         `state.json`; with a twin also `twin/` as `save_pretrained` writes it and the experience as
-        `experience.parquet`. A guard is not saved.
+        `experience.parquet`.
 
         Args:
             folder: Must not exist.
@@ -160,6 +198,11 @@ class RoundTrainer(ABC):
         learners = torch.load(source / LEARNERS, map_location=self.agent.device, weights_only=True)
         with np.load(source / NETWORK, allow_pickle=False) as file:
             arrays = dict(file)
+        if learners.keys() != self.parts().keys():
+            raise AgentError(
+                f"{source} must hold the parts {sorted(self.parts())}, got {sorted(learners)}; it was saved with "
+                "another kind of guard or is damaged."
+            )
         put_rest_in_place()
         for name, part in self.parts().items():
             part.load_state_dict(learners[name])
@@ -191,6 +234,7 @@ class RoundTrainer(ABC):
             "utility_weights": env.utility.weights,
             "shaping": None if env.shaping is None else dataclasses.asdict(env.shaping),
             "placement_seed": env.placement_seed,
+            "guard": self.guard.identity() if hasattr(self.guard, "identity") else None,
             **self.identity(),
         }
         return json.loads(json.dumps(identity))

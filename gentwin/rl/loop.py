@@ -10,6 +10,7 @@ import numpy as np
 from gentwin.rl.collector import Collector
 from gentwin.rl.learner import QLearner
 
+ROUNDING = 1e-9
 Guard = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -44,7 +45,8 @@ def train(
 ) -> Progress:
     """Acts and learns until the collector has made `num_steps` more interactions.
 
-    All copies act at once; every transition earns `updates_per_step` updates. Nothing is learned before
+    All copies act at once; every transition earns `updates_per_step` updates, and what is left of one is kept for the
+    next call. Nothing is learned before
     `learning_starts` transitions, at which the statistics of the network are set if they are not yet.
 
     Args:
@@ -67,7 +69,7 @@ def train(
     ratio = arguments.updates_per_step if updates_per_step is None else updates_per_step
     progress, last = Progress(), collector.num_steps + num_steps
     seen: dict[str, list[np.ndarray]] = {"reward": [], "utility": []}
-    losses, due, mark = [], 0.0, collector.num_steps + stretch
+    losses, mark = [], collector.num_steps + stretch
 
     def policy(observations: np.ndarray) -> np.ndarray:
         share = arguments.exploration(collector.num_steps) if exploration is None else exploration
@@ -82,10 +84,10 @@ def train(
         if learns and buffer.num_added >= arguments.learning_starts:
             if not learner.is_prepared:
                 learner.prepare(buffer.whole())
-            due += (collector.num_steps - before) * ratio
-            for _ in range(int(due)):
+            learner.owed_updates += (collector.num_steps - before) * ratio
+            while learner.owed_updates >= 1 - ROUNDING:
                 losses.append(learner.update(buffer.sample(arguments.batch_size, rng), rng)["loss"])
-            due -= int(due)
+                learner.owed_updates -= 1
         if collector.num_steps >= min(mark, last):
             _note(progress, collector.num_steps, seen, losses)
             mark = collector.num_steps + stretch
