@@ -1,0 +1,1 @@
+"""Signaling of the 5G core: captures, codecs, security, dialogues and a reference core."""

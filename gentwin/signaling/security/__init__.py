@@ -1,0 +1,101 @@
+"""Security of the 5G system: authentication, keys, protection of NAS, concealed identities.
+
+Only published algorithms over AES, SHA-256, X25519 and P-256 of the `cryptography` package. Randomness (challenges,
+ephemeral keys) is passed in, so that a dialogue can be made again.
+"""
+
+from gentwin.signaling.security.aka import (
+    AuthenticationVector,
+    ChallengeAnswer,
+    CheckedAutn,
+    CheckedAuts,
+    SequenceNumbers,
+    answer_challenge,
+    check_autn,
+    check_auts,
+    make_autn,
+    make_auts,
+    make_vector,
+)
+from gentwin.signaling.security.algorithms import (
+    CipheringAlgorithm,
+    Direction,
+    IntegrityAlgorithm,
+    cipher,
+    integrity_code,
+)
+from gentwin.signaling.security.errors import MacError, SecurityError
+from gentwin.signaling.security.keys import (
+    EapAkaPrimeKeys,
+    KeyUse,
+    derive_algorithm_key,
+    derive_ck_ik_prime,
+    derive_eap_aka_prime_keys,
+    derive_hres_star,
+    derive_k_amf,
+    derive_k_ausf,
+    derive_k_gnb,
+    derive_k_gnb_star,
+    derive_k_seaf,
+    derive_nh,
+    derive_res_star,
+    kdf,
+    serving_network_name,
+)
+from gentwin.signaling.security.milenage import Milenage, derive_opc
+from gentwin.signaling.security.nas import NasSecurityContext, SecurityHeader, Unprotected
+from gentwin.signaling.security.suci import (
+    ProtectionScheme,
+    conceal,
+    deconceal,
+    derive_public_key,
+    pack_msin,
+    unpack_msin,
+)
+
+__all__ = [
+    "AuthenticationVector",
+    "ChallengeAnswer",
+    "CheckedAutn",
+    "CheckedAuts",
+    "CipheringAlgorithm",
+    "Direction",
+    "EapAkaPrimeKeys",
+    "IntegrityAlgorithm",
+    "KeyUse",
+    "MacError",
+    "Milenage",
+    "NasSecurityContext",
+    "ProtectionScheme",
+    "SecurityError",
+    "SecurityHeader",
+    "SequenceNumbers",
+    "Unprotected",
+    "answer_challenge",
+    "check_autn",
+    "check_auts",
+    "cipher",
+    "conceal",
+    "deconceal",
+    "derive_algorithm_key",
+    "derive_ck_ik_prime",
+    "derive_eap_aka_prime_keys",
+    "derive_hres_star",
+    "derive_k_amf",
+    "derive_k_ausf",
+    "derive_k_gnb",
+    "derive_k_gnb_star",
+    "derive_k_seaf",
+    "derive_nh",
+    "derive_opc",
+    "derive_public_key",
+    "derive_res_star",
+    "integrity_code",
+    "kdf",
+    "make_autn",
+    "make_auts",
+    "make_vector",
+    "pack_msin",
+    "serving_network_name",
+    "unpack_msin",
+]
