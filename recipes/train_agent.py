@@ -19,7 +19,8 @@ Go on after an interruption, from the last complete checkpoint, or for more roun
 
 Go on from a trained agent:
 
-    accelerate launch recipes/train_agent.py --start_from outputs/agent_dynamic --agent null
+    accelerate launch recipes/train_agent.py --start_from outputs/agent_dynamic --agent null \
+        --output_dir outputs/agent_further
 
 With a guard that keeps exploration to allocations under which a twin expects few violations of the SLA:
 
@@ -108,6 +109,10 @@ def train(
         trainer.load_state(resume / "trainer")
         history = json.loads((resume / "history.json").read_text(encoding="utf-8"))
     bar = tqdm(total=run.num_rounds, initial=len(history), desc="rounds", unit="round")
+    if len(history) > run.num_rounds:
+        raise ArgumentsError(
+            f"`num_rounds` must be at least the {len(history)} rounds made so far, got {run.num_rounds}."
+        )
     while len(history) < run.num_rounds:
         begin = time.perf_counter()
         done = trainer.round()
@@ -162,13 +167,15 @@ def report(
 
 def main(argv: list[str]) -> None:
     """Runs the recipe."""
-    try:
-        sections, run, setup, trainer, resume = prepare(argv)
-    except (ArgumentsError, CheckpointError, FileNotFoundError) as error:
-        raise SystemExit(f"train_agent.py: {error}") from None
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    history = train(run, setup, trainer, resume, shaping_arguments(sections, run))
+    try:
+        sections, run, setup, trainer, resume = prepare(argv)
+        history = train(run, setup, trainer, resume, shaping_arguments(sections, run))
+    except (ArgumentsError, CheckpointError, FileNotFoundError) as error:
+        raise SystemExit(f"train_agent.py: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("\ntrain_agent.py: interrupted; go on with --resume_from_checkpoint true") from None
     report(argv, run, setup, trainer, history, sections.network)
 
 

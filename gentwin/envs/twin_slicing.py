@@ -63,7 +63,7 @@ class TwinSlicingVectorEnv(SlicingVectorEnv):
         if preset not in (None, schema.name):
             raise ValueError(
                 f"`preset` must be what the twin was trained on, {schema.name!r}, got {preset!r}; leave it out, or "
-                f"pass the `twin` of another network, such as 'gentwin/slice-lstm-{preset}'."
+                "pass a `twin` of that network (`gentwin twins` lists those shipped)."
             )
         super().__init__(
             slicing_parameters(schema.name, **parameters),

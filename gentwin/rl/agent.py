@@ -75,7 +75,13 @@ def q_network_config(env: VectorEnv, head: str = "plain", **fields: Any) -> QNet
 
 
 def require_fit(network: QNetworkModel, env: VectorEnv) -> None:
-    """Raises `AgentError` if a Q-network is not one for the spaces of an environment."""
+    """Raises `AgentError` if a Q-network is not one for the spaces of a vector environment."""
+    if not isinstance(network, QNetworkModel):
+        raise AgentError(
+            f"`network` must be a Q-network, got {type(network).__name__}; load it with `from_pretrained`."
+        )
+    if not isinstance(env, VectorEnv):
+        raise AgentError(f"`env` must be a vector environment, got {type(env).__name__}; use `gymnasium.make_vec`.")
     config = network.config
     found = getattr(env.single_action_space, "n", env.single_action_space)
     if config.num_actions != found:

@@ -52,6 +52,11 @@ class Collector:
         self.observations, self.info = env.reset(seed=seed)
         self.is_first = np.ones(env.num_envs, bool)
         self._ended = np.zeros(env.num_envs, bool)
+        self._decisions = self._decisions_of_all()
+
+    def _decisions_of_all(self) -> int | None:
+        """Returns how many decisions were made in the environment, by whomever; `None` if it does not count them."""
+        return getattr(self.env.unwrapped, "num_decisions", None)
 
     def step(self, policy: Policy) -> dict[str, np.ndarray]:
         """Acts once in every copy.
@@ -61,7 +66,15 @@ class Collector:
 
         Returns:
             `reward` of every real transition and, if the environment tells, `utility`; shapes `(num_real,)`.
+
+        Raises:
+            RuntimeError: If somebody else has stepped the environment of a sliced network.
         """
+        if self._decisions != self._decisions_of_all():
+            raise RuntimeError(
+                f"`env` must be stepped by its collector only, but has made {self._decisions_of_all()} decisions where "
+                f"{self._decisions} are known; evaluate in an environment of its own."
+            )
         before, actions = self.observations, policy(self.observations)
         after, rewards, terminated, truncated, info = self.env.step(actions)
         real = ~self._ended
@@ -74,6 +87,7 @@ class Collector:
             self.buffer.add(flat[0][real], actions[real], rewards[real], flat[1][real], terminated[real])
         self.is_first = ~real
         self.observations, self.info, self._ended = after, info, terminated | truncated
+        self._decisions = self._decisions_of_all()
         self.num_steps += int(real.sum())
         seen = {"reward": rewards[real]}
         if "utility" in info:
@@ -104,3 +118,4 @@ class Collector:
         self.num_steps, self.observations = int(state["num_steps"]), state["observations"]
         self.is_first, self._ended = state["is_first"], state["ended"]
         self.info = {name.removeprefix("info."): state[name] for name in state if name.startswith("info.")}
+        self._decisions = self._decisions_of_all()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from gentwin.models.modeling_twin import TwinModel
+
 Policy = Callable[[np.ndarray], np.ndarray]
 
 
@@ -42,13 +44,21 @@ def evaluate(policy: Policy, env: VectorEnv, num_steps: int, seed: int) -> Evalu
 
     Args:
         policy: Maps observations `(num_envs, F)` to actions `(num_envs,)`.
-        env: The environment, such as `gymnasium.make_vec("gentwin/RanSlicing-v0", …)`.
+        env: The environment, such as `gymnasium.make_vec("gentwin/RanSlicing-v0", …)`; not one that somebody trains in,
+            as it is reset.
         num_steps: Decisions of each copy, at least 1.
         seed: Of the reset.
 
     Raises:
+        TypeError: If `policy` cannot be called, or `env` is no vector environment.
         ValueError: If `num_steps` is not positive, or the policy returns something else than one action per copy.
     """
+    if not callable(policy) or isinstance(policy, TwinModel):
+        raise TypeError(
+            f"`policy` must map observations to actions, got {type(policy).__name__}; wrap an agent in `greedy_policy`."
+        )
+    if not isinstance(env, VectorEnv):
+        raise TypeError(f"`env` must be a vector environment, got {type(env).__name__}; use `gymnasium.make_vec`.")
     if num_steps < 1:
         raise ValueError(f"`num_steps` must be at least 1, got {num_steps}.")
     observations, _ = env.reset(seed=seed)

@@ -14,6 +14,7 @@ from gentwin.datasets.sequences import window_indices
 from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.training import ModelArguments, build_twin
 
+MOST_NOISE_SEQUENCES = 64  # that the joint noise is fitted to
 SHORTEST_WARMUP = 0.1  # share of updates in which the learning rate rises
 
 
@@ -25,7 +26,8 @@ class TwinFitArguments:
         model_type: Of the twin.
         model_config: Fields of its configuration.
         num_updates: Updates of a fit from scratch.
-        refit_updates: Updates of a fit that goes on from the twin of the round before.
+        refit_updates: Updates of a fit that goes on from the twin of the round before; `None` to begin anew every time,
+            which takes longer and keeps nothing that was learned by heart from the first few interactions.
         learning_rate: Highest learning rate of AdamW; it rises, then falls to zero.
         weight_decay: Of AdamW.
         batch_size: Sequences of an update.
@@ -39,7 +41,7 @@ class TwinFitArguments:
     model_type: str = "gentwin_slice_lstm"
     model_config: dict[str, Any] = field(default_factory=dict)
     num_updates: int = 600
-    refit_updates: int = 300
+    refit_updates: int | None = 300
     learning_rate: float = 1e-2
     weight_decay: float = 0.02
     batch_size: int = 16
@@ -48,7 +50,7 @@ class TwinFitArguments:
 
     def __post_init__(self) -> None:
         for name in ("num_updates", "refit_updates", "batch_size"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         if self.sequence_length < 2:
             raise ValueError(f"`sequence_length` must be at least 2, got {self.sequence_length}.")
@@ -88,6 +90,8 @@ def fit_twin(
             f"{previous.transition_schema.name!r} with slices {list(previous.transition_schema.slices)}; fit from "
             "scratch."
         )
+    if arguments.refit_updates is None:
+        previous = None
     generator = torch.Generator().manual_seed(seed)
     if previous is None:
         with torch.random.fork_rng(devices=[]):
@@ -119,7 +123,11 @@ def fit_twin(
         schedule.step()
     twin.eval()
     noise = torch.Generator(twin.device).manual_seed(seed)
-    twin.fit_copula(**_columns(record, 4 * arguments.sequence_length, twin.device, stride=1.0), generator=noise)
+    sequences = _columns(record, 4 * arguments.sequence_length, twin.device, stride=1.0)
+    if len(sequences["states"]) > MOST_NOISE_SEQUENCES:  # a long record: enough is enough
+        some = torch.randperm(len(sequences["states"]), generator=generator)[:MOST_NOISE_SEQUENCES].to(twin.device)
+        sequences = {name: values[some] for name, values in sequences.items()}
+    twin.fit_copula(**sequences, generator=noise)
     return twin
 
 

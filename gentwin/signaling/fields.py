@@ -28,8 +28,8 @@ class Fields(tuple):
     """Names and values in the order in which a message has them; a name may occur several times.
 
     A value is a number, a text, opaque bytes, a [`Bits`][gentwin.signaling.fields.Bits], a message that is carried
-    inside, or fields again; `Fields(pairs)` makes them of pairs. Fields can be hashed and compared, and share what they have in common with those they were
-    made from.
+    inside, or fields again; `Fields(pairs)` makes them of pairs. Fields can be hashed and compared, and share what they
+    have in common with those they were made from.
 
     ```python
     >>> fields = Fields.of(cause=22, timer=Fields.of(unit="1 min", value=3))

@@ -33,7 +33,7 @@ def build_twin(arguments: ModelArguments, schema: TransitionSchema) -> DynamicsT
     Raises:
         ArgumentsError: If no twin of slice dynamics has that `model_type`, or its configuration refuses a field.
     """
-    classes = {cls.model_type: cls for cls in _subclasses(DynamicsTwinConfig)}
+    classes = {cls.model_type: cls for cls in _subclasses(DynamicsTwinConfig) if cls.model_type}
     name = arguments.model_type
     if name not in classes:
         known = sorted(classes)

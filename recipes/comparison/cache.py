@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 import hashlib
@@ -19,13 +20,15 @@ from recipes.figures.result import rounded
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "outputs" / "agent_runs"
+OURS = ("gentwin", "recipes")
 Run = Callable[[Any, int], dict[str, Any]]
 
 
 def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> list[dict[str, Any]]:
     """Returns `run(setting, seed)` for every seed; what was run before is read, not run again.
 
-    A result counts as run before if setting, seed and all code of `gentwin` and of the comparisons were the same.
+    A result counts as run before if setting, seed and the code of everything that the function's module imports, of
+    `gentwin` and of the recipes, were the same.
 
     Args:
         run: A function of a module, whose result can be written as JSON.
@@ -34,7 +37,7 @@ def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> li
         workers: Processes, each with one thread.
     """
     name = f"{run.__module__.rpartition('.')[2]}-{run.__name__}"
-    content = json.dumps(dataclasses.asdict(setting), sort_keys=True).encode() + _code()
+    content = json.dumps(dataclasses.asdict(setting), sort_keys=True).encode() + _code(run.__module__)
     key = hashlib.sha256(content).hexdigest()[:12]
     folder = CACHE / f"{name}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,10 +51,35 @@ def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> li
 
 
 @functools.cache
-def _code() -> bytes:
-    """Returns a digest of the sources a result depends on."""
-    files = sorted([*(ROOT / "gentwin").rglob("*.py"), *(ROOT / "recipes").rglob("*.py")])
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
+def _code(module: str) -> bytes:
+    """Returns a digest of the sources that a module is made of, its own and those it imports."""
+    known: dict[str, bytes] = {}
+    pending = [module]
+    while pending:
+        name = pending.pop()
+        file = next(
+            (path for path in (_path(name), _path(name) / "__init__") if path.with_suffix(".py").exists()), None
+        )
+        if file is None or name in known:
+            continue
+        known[name] = file.with_suffix(".py").read_bytes()
+        pending += [name.rpartition(".")[0], *_imported(known[name])]
+    return hashlib.sha256(b"".join(known[name] for name in sorted(known))).digest()
+
+
+def _path(module: str) -> Path:
+    return ROOT.joinpath(*module.split("."))
+
+
+def _imported(source: bytes) -> list[str]:
+    """Returns all modules that a source may import; a name from a package counts as one."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in found if name.split(".")[0] in OURS]
 
 
 def _run(run: Run, setting: Any, seed: int, folder: Path) -> None:

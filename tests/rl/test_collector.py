@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gentwin.rl import Collector, ReplayBuffer
+from gentwin.rl import Collector, ReplayBuffer, evaluate
 from tests.rl.counting_env import CountingEnv
 
 
@@ -79,4 +79,13 @@ def test_observations_that_are_not_finite_are_refused():
 
     collector = Collector(Broken([3], [True]), 0, ReplayBuffer(10, 3))
     with pytest.raises(ValueError, match="`observations` must be finite"):
+        collector.step(first_action)
+
+
+def test_an_environment_that_somebody_else_stepped_is_refused():
+    env = gymnasium.make_vec("gentwin/RanSlicing-v0", num_envs=2, preset="hua2019", slots_per_step=10)
+    collector = Collector(env, 0, ReplayBuffer(10, 3))
+    collector.step(first_action)
+    evaluate(first_action, env, num_steps=1, seed=1)
+    with pytest.raises(RuntimeError, match="`env` must be stepped by its collector only"):
         collector.step(first_action)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,3 +168,15 @@ def test_runs_are_kept(tmp_path, monkeypatch):
     kept.write_text('{"square": 0}')
     assert cache.over_seeds(square, Number(3), [0, 1, 2])[1:] == [{"square": 0}, {"square": 11}]
     assert cache.over_seeds(square, Number(4), [0]) == [{"square": 16}]
+
+
+def test_what_counts_as_the_same_run_is_what_its_module_imports(monkeypatch):
+    read: list[str] = []
+    original = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.as_posix()) or original(path))
+    cache._code.cache_clear()
+    digest = cache._code("recipes.comparison.arms")
+    for part in ("recipes/comparison/settings.py", "gentwin/rl/learner.py", "gentwin/models/slice_lstm/__init__.py"):
+        assert any(path.endswith(part) for path in read), part
+    assert not any("signaling" in path or path.endswith("figures/distil.py") for path in read)
+    assert cache._code("recipes.figures.distil") != digest == cache._code("recipes.comparison.arms")

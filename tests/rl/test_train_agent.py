@@ -249,6 +249,12 @@ def test_resuming_with_another_argument_is_refused(finished: dict[str, Path], ru
             "'outputs/plain' does not: `learning.discount` is 0.5 there and 0.6 here, `use_twin` is False there",
         ),
         (["--seed", "1", "--num_rounds", "4", "--sibling_runs", "outputs/with_twin"], "`num_rounds` is 3 there and 4"),
+        (
+            ["--use_twin", "false", "--plain_steps_per_round", "4"],
+            "`learning.learning_starts` must be within the first",
+        ),
+        (["--network.placement_seed", "a"], "train_agent.py: "),
+        (["--network.episode_steps", "2"], "`history_steps` must be below the 2 steps of an episode"),
         (["--output_dir", "tiny.yaml"], "`output_dir` must be a folder"),
     ],
 )
@@ -256,6 +262,13 @@ def test_bad_input_is_refused_before_any_step(finished, run, workplace: Path, wo
     with pytest.raises(SystemExit, match=message):
         run("--output_dir", "outputs/refused", *words)
     assert not (workplace / "outputs/refused").exists()
+
+
+def test_the_agent_a_run_starts_from_is_not_overwritten(finished, run, workplace: Path):
+    before = (workplace / "outputs/plain/model.safetensors").read_bytes()
+    with pytest.raises(SystemExit, match="`output_dir` must be another folder than that of `start_from`"):
+        run("--agent", "null", "--start_from", "outputs/plain", "--output_dir", "outputs/plain")
+    assert (workplace / "outputs/plain/model.safetensors").read_bytes() == before
 
 
 def test_shipped_recipes_can_be_prepared(recipe, tmp_path: Path, monkeypatch):

@@ -58,6 +58,13 @@ def test_one_seed_gives_one_twin(record, model_type):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+def test_without_refits_a_twin_is_fitted_anew(record):
+    anew_every_time = arguments("gentwin_slice_lstm", num_updates=3, refit_updates=None)
+    previous = fit_twin(record, anew_every_time, seed=1)
+    anew, fresh = (fit_twin(record, anew_every_time, seed=2, previous=twin) for twin in (previous, None))
+    assert_same_tensors(anew.state_dict(), fresh.state_dict())
+
+
 @pytest.mark.parametrize("num_updates", [1, 2, 3, 10, 20])
 def test_any_number_of_updates(record, num_updates):
     twin = fit_twin(record, arguments(num_updates=num_updates, batch_size=2), seed=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -135,6 +136,9 @@ class RunArguments:
     def __post_init__(self) -> None:
         for name in ("num_rounds", "plain_steps_per_round", "num_envs", "evaluation_steps"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        if self.start_from is not None:
+            is_same = Path(self.start_from).resolve() == Path(self.output_dir).resolve()
+            require(not is_same, "output_dir", "another folder than that of `start_from`", self.output_dir)
         # One copy has no standard error.
         require(self.evaluation_copies >= 2, "evaluation_copies", "at least 2", self.evaluation_copies)
         for name in ("seed", "evaluation_seed"):

@@ -72,6 +72,10 @@ def build_setup(sections: AgentSections, run: RunArguments) -> AgentSetup:
             network do not fit each other.
     """
     learning = read_section(LearnerArguments, sections.learning, "learning")
+    if not run.use_twin:
+        starts, first = learning.learning_starts, run.plain_steps_per_round
+        remedy = "choose longer rounds or an earlier start"
+        require(starts <= first, "learning.learning_starts", f"within the first round of {first}", starts, remedy)
     enhanced = read_section(TwinEnhancedArguments, sections.twin_enhanced, "twin_enhanced")
     env, evaluation_env = (_network(sections.network, copies) for copies in (run.num_envs, run.evaluation_copies))
     started = _loaded(run.start_from, sections.agent)
@@ -102,7 +106,7 @@ def make_trainer(setup: AgentSetup, run: RunArguments, accelerator: Accelerator 
         else:
             steps = run.plain_steps_per_round
             trainer = PlainTrainer(setup.env, setup.config, setup.learning, steps, run.seed, setup.guard, accelerator)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ArgumentsError(str(error)) from error
     if setup.start_from is not None:
         for network in (trainer.agent.network, trainer.agent.target):
