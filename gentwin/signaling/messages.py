@@ -53,7 +53,7 @@ class Record:
         sender: Address `host:port` it came from.
         receiver: Address `host:port` it went to.
         stream: SCTP stream of NGAP; 0 elsewhere.
-        raw: The bytes it was decoded from; empty if it was made here.
+        raw: The bytes it was decoded from, without others of the same datagram; empty if it was made here.
     """
 
     message: Message
