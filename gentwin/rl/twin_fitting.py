@@ -27,7 +27,7 @@ class TwinFitArguments:
         model_config: Fields of its configuration.
         num_updates: Updates of a fit from scratch.
         refit_updates: Updates of a fit that goes on from the twin of the round before; `None` to begin anew every time,
-            which takes longer and keeps nothing that was learned by heart from the first few interactions.
+            which takes longer.
         learning_rate: Highest learning rate of AdamW; it rises, then falls to zero.
         weight_decay: Of AdamW.
         batch_size: Sequences of an update.
