@@ -37,7 +37,7 @@ def judge_at_last(ground: Ground, policy: Any, seed: int) -> Evaluation:
     return evaluate(policy, ground.make_env(copies, seed), ground.evaluation_steps, FINAL_SEED)
 
 
-def judged(setting: Setting, agent: QLearner, which: str = "averaged") -> Any:
+def judged(agent: QLearner, which: str = "averaged") -> Any:
     """Returns the policy of an agent that is judged: of its `averaged` network or of the last one, `network`."""
     return greedy_policy(getattr(agent, which))
 
@@ -62,7 +62,7 @@ def run_with_twin(
     curve: dict[str, Any] = {"steps": [], "updates": [], "utility": []}
     for _ in range(setting.num_rounds):
         _note(curve, setting, trainer, seed, "averaged")
-    policy = judged(setting, trainer.agent)
+    policy = judged(trainer.agent)
     return curve | {"final": judge_at_last(setting.ground, policy, seed).utility.tolist()}
 
 
@@ -84,7 +84,7 @@ def run_without_twin(setting: Setting, seed: int) -> dict[str, Any]:
     for steps in evaluation_steps(setting):
         trainer.steps_per_round = steps - trainer.collector.num_steps
         _note(curve, setting, trainer, seed, setting.plain_judged)
-    policy = judged(setting, trainer.agent, setting.plain_judged)
+    policy = judged(trainer.agent, setting.plain_judged)
     return curve | {"final": judge_at_last(setting.ground, policy, seed).utility.tolist()}
 
 
@@ -104,7 +104,7 @@ def _note(
     done = trainer.round()
     curve["steps"].append(done.real_steps)
     curve["updates"].append(done.num_updates)
-    curve["utility"].append(judge(setting, judged(setting, trainer.agent, which), seed).mean)
+    curve["utility"].append(judge(setting, judged(trainer.agent, which), seed).mean)
 
 
 def anchor_run(ground: Ground, seed: int) -> dict[str, Any]:

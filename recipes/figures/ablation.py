@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import VectorWrapper
 
-from gentwin.metrics import bootstrap_interval, interquartile_mean
 from gentwin.rl import TwinEnhancedTrainer
 from gentwin.rl.anchors import EQUAL
 from recipes.comparison.arms import anchors, run_with_twin
 from recipes.comparison.cache import over_seeds
 from recipes.comparison.settings import DYNAMIC, Setting
+from recipes.comparison.statistics import paired, summary
 from recipes.figures.result import Result
 
 NUM_ROUNDS = 2
@@ -115,12 +115,10 @@ def measure(full: bool, seed: int) -> Result:
         last = np.array([curve["utility"][-1] for curve in over_seeds(run_variant, variant, seeds)])
         default = default if default.size else last
         table[name] = {
-            "gain": float(interquartile_mean(last)) - equal,
-            "interval": [end - equal for end in bootstrap_interval(last, 0)],
-            "difference": float(interquartile_mean(last - default)),
-            "difference_interval": list(bootstrap_interval(last - default, 0)),
+            "gain": summary(last - equal),
+            "difference": paired(last, default),
         }
-    base = next(iter(table.values()))["gain"]
-    ratio = {name: entry["gain"] / base for name, entry in table.items()}
+    base = next(iter(table.values()))["gain"]["mean"]
+    ratio = {name: entry["gain"]["mean"] / base for name, entry in table.items()}
     goal = "gain over equal split after 900 interactions with one part changed at a time, reported whatever it shows"
     return Result(table, goal, True, base, ratio)

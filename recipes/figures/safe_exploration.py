@@ -14,7 +14,6 @@ import numpy as np
 
 import gentwin
 from gentwin.datasets import Transitions
-from gentwin.metrics import bootstrap_interval, interquartile_mean
 from gentwin.networks.slicing.policies import RandomPolicy
 from gentwin.rl import (
     Collector,
@@ -30,10 +29,11 @@ from gentwin.rl.guard import worst_violations
 from gentwin.rl.recipe.arguments import VIOLATION
 from recipes.comparison.arms import judge
 from recipes.comparison.cache import over_seeds
+from recipes.comparison.seeds import separate_seeds
 from recipes.comparison.settings import DYNAMIC, Setting
+from recipes.comparison.statistics import paired, summary
 from recipes.figures.result import Result
 
-SEED_DISTANCE = 1000  # copy `i` of an environment has seed `seed + i`
 UNGUARDED = "unguarded"
 
 
@@ -63,12 +63,12 @@ def explored(setting: SafetySetting, seed: int) -> dict[str, dict[str, float]]:
 
 def explore(setting: SafetySetting, seed: int, arm: str) -> dict[str, float]:
     """Explores with one of the arms; all of a seed draw the same allocations in the same network."""
-    start = SEED_DISTANCE * (seed + 1)
-    env = setting.agent.ground.make_env(setting.agent.num_envs, start)
+    in_network, decisions, weights = separate_seeds(seed, 3)
+    env = setting.agent.ground.make_env(setting.agent.num_envs, seed)
     seen, num_steps = Experience(env), setting.first_steps + setting.later_steps
     size = env.single_observation_space.shape[0]
-    collector = Collector(env, start, ReplayBuffer(num_steps + env.num_envs, size), seen.add)
-    random = RandomPolicy(len(env.unwrapped.allocations), np.random.default_rng(start), hold_steps=5)
+    collector = Collector(env, in_network, ReplayBuffer(num_steps + env.num_envs, size), seen.add)
+    random = RandomPolicy(len(env.unwrapped.allocations), np.random.default_rng(decisions), hold_steps=5)
     guard = None
     if arm == "shipped_twin":
         guard = ViolationGuard(gentwin.from_pretrained(setting.guard_twin), env, setting.bound)
@@ -80,7 +80,7 @@ def explore(setting: SafetySetting, seed: int, arm: str) -> dict[str, float]:
     utilities = []
     while collector.num_steps < num_steps:
         if arm == "own_twin" and guard is None and collector.num_steps >= setting.first_steps:
-            twin = fit_twin(seen.transitions(), setting.agent.enhanced.fit, start)
+            twin = fit_twin(seen.transitions(), setting.agent.enhanced.fit, weights)
             guard = ViolationGuard(twin, env, setting.bound)
         utilities.append(collector.step(policy)["utility"])
     return violations(seen.transitions(), setting.bound, guard) | {"utility": float(np.mean(utilities))}
@@ -93,14 +93,12 @@ def learned(setting: SafetySetting, seed: int) -> dict[str, dict[str, float]]:
     """
     arms, agent = {}, setting.agent
     for arm in (UNGUARDED, "guarded"):
-        env = agent.ground.make_env(agent.num_envs, SEED_DISTANCE * (seed + 1))
+        env = agent.ground.make_env(agent.num_envs, seed)
         guard = None
         if arm != UNGUARDED:
             guard = ViolationGuard(gentwin.from_pretrained(setting.guard_twin), env, setting.bound)
         config = q_network_config(env, agent.head, hidden_sizes=agent.hidden_sizes)
-        trainer = TwinEnhancedTrainer(
-            env, config, agent.learning, agent.enhanced, SEED_DISTANCE * (seed + 1), guard=guard
-        )
+        trainer = TwinEnhancedTrainer(env, config, agent.learning, agent.enhanced, seed, guard=guard)
         trainer.run(agent.num_rounds)
         found = violations(trainer.experience.transitions(), setting.bound, guard)
         arms[arm] = found | {"utility": judge(agent, greedy_policy(trainer.agent.averaged), seed).mean}
@@ -119,25 +117,24 @@ def violations(record: Transitions, bound: float, guard: ViolationGuard | None) 
     }
 
 
-def summary(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, Any]]:
+def summaries(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, Any]]:
     """Returns interquartile means of every arm and, for guarded ones, paired differences from the unguarded one."""
     figure: dict[str, dict[str, Any]] = {}
     for arm in runs[0]:
         values = {name: np.array([run[arm][name] for run in runs]) for name in runs[0][arm]}
-        figure[arm] = {name: interquartile_mean(entry) for name, entry in values.items()}
+        figure[arm] = {name: summary(entry)["mean"] for name, entry in values.items()}
         if arm != UNGUARDED:
             for name in ("violated_windows", "utility"):
-                less = values[name] - np.array([run[UNGUARDED][name] for run in runs])
-                interval = bootstrap_interval(less, seed=0)
-                figure[arm][f"{name}_less_unguarded"] = {"mean": interquartile_mean(less), "interval": interval}
+                unguarded = [run[UNGUARDED][name] for run in runs]
+                figure[arm][f"{name}_less_unguarded"] = paired(values[name], unguarded)
     return figure
 
 
 def compare(setting: SafetySetting, seeds: list[int]) -> dict[str, dict[str, dict[str, Any]]]:
     """Returns the summaries of exploration and learning."""
     return {
-        "exploration": summary(over_seeds(explored, setting, seeds)),
-        "learning": summary(over_seeds(learned, setting, seeds)),
+        "exploration": summaries(over_seeds(explored, setting, seeds)),
+        "learning": summaries(over_seeds(learned, setting, seeds)),
     }
 
 

@@ -13,7 +13,9 @@ from gentwin.rl.anchors import ANCHORS, EQUAL
 from recipes.comparison.arms import ARMS, anchors, curves, judge
 from recipes.comparison.cache import CACHE, over_seeds
 from recipes.comparison.plots import plot_sample_efficiency
+from recipes.comparison.seeds import separate_seeds
 from recipes.comparison.settings import SETTINGS, Setting
+from recipes.comparison.statistics import paired, summary
 from recipes.figures.result import Result
 
 SHARE = 0.95
@@ -21,7 +23,6 @@ BANDIT_STEPS = 160
 BANDIT_STRETCH = 8
 NEVER = 1e12  # in place of infinity, with which a mean cannot reckon
 GOALS = {"dynamic": 10.0, "zhang2024": 20.0}
-SEED_DISTANCE = 1000
 
 Curve = dict[str, Any]
 
@@ -39,8 +40,9 @@ def steps_to(curve: Curve, target: float) -> float:
 def bandit_run(setting: Setting, seed: int) -> Curve:
     """Returns the curve of a ridge bandit, evaluated after every eighth interaction."""
     env = setting.ground.make_env(1, seed)
-    bandit = RidgeBandit(env.unwrapped.allocations, np.random.default_rng(seed))
-    observation, _ = env.reset(seed=SEED_DISTANCE * (seed + 1))
+    in_network, decisions = separate_seeds(seed, 2)
+    bandit = RidgeBandit(env.unwrapped.allocations, np.random.default_rng(decisions))
+    observation, _ = env.reset(seed=in_network)
     curve: Curve = {"steps": [], "utility": []}
     for step in range(1, BANDIT_STEPS + 1):
         action = bandit(observation)
@@ -92,8 +94,7 @@ def arm_summary(arm: list[Curve], targets: list[float]) -> dict[str, Any]:
         "never_reached": int(np.isinf(steps).sum()),
         "interactions": arm[0]["steps"][-1],
         "updates": arm[0]["updates"][-1],
-        "final": interquartile_mean(last),
-        "final_interval": list(bootstrap_interval(last, 0)),
+        "final": summary(last),
     }
 
 
@@ -115,13 +116,11 @@ def comparison(arms: dict[str, list[Curve]], targets: list[float]) -> dict[str, 
 
     rows = np.arange(len(ours))
     final = [np.array([np.mean(curve["final"]) for curve in arms[name]]) for name in ("with_twin", "without_twin")]
-    difference = final[0] - final[1]
     return {
         "ratio": ratio(rows),
         "ratio_interval": list(bootstrap_interval(rows, 0, ratio)),
         "ratio_is_lower_bound": bool(np.isinf(plain).any()),
-        "final_difference": interquartile_mean(difference),
-        "final_difference_interval": list(bootstrap_interval(difference, 0)),
+        "final_difference": paired(*final),
     }
 
 
@@ -157,7 +156,7 @@ def is_met(figure: dict[str, Any]) -> bool:
     """Returns whether the agent of Zhang et al. reaches the goals on both networks."""
     published = {name: figure[name]["agents"][name] for name in GOALS}
     met = all(published[name]["ratio"] >= goal for name, goal in GOALS.items())
-    met &= all(entry["final_difference"] >= 0 for entry in published.values())
+    met &= all(entry["final_difference"]["mean"] >= 0 for entry in published.values())
     ours, bandit = published["zhang2024"]["with_twin"]["steps"], figure["zhang2024"]["ridge_bandit"]["steps"]
     return bool(met and ours is not None and (bandit is None or ours <= 2 * bandit))
 

@@ -83,7 +83,7 @@ def test_runs_that_never_arrive_are_not_counted_as_if_they_had():
     found = comparison(arms, [2.0] * 4)
     assert found["ratio"] == pytest.approx(2.0 * 1.0) and found["ratio_is_lower_bound"]
     assert found["ratio_interval"][0] <= found["ratio"] <= found["ratio_interval"][1]
-    assert found["final_difference"] == pytest.approx(1.0)
+    assert found["final_difference"]["mean"] == pytest.approx(1.0)
     summary = arm_summary(arms["without_twin"], [2.0] * 4)
     assert summary["never_reached"] == 1 and summary["steps"] == pytest.approx(40.0)
     worse = comparison({"with_twin": arms["without_twin"], "without_twin": arms["with_twin"]}, [2.0] * 4)

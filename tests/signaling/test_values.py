@@ -151,6 +151,7 @@ def test_any_bytes_are_kept_or_refused(name: str, data: bytes):
         (Digits(1, 3), "12a", "", "digits"),
         (Labels(), "a..b", "", "labels"),
         (Address(4), "10.045.0.2", "", "IPv4"),
+        (Address(6), "fe80::1%eth0", "", "IPv6"),
         (Struct(("a", UInt(8))), Fields(), "a", "missing"),
         (Struct(("alpha", UInt(8))), Fields.of(alpha=1, alhpa=2), "alhpa", "did you mean `alpha`"),
         (Struct(("a", UInt(8))), Fields((("a", 1), ("a", 1))), "a", "twice"),

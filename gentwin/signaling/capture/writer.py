@@ -6,6 +6,7 @@ import ipaddress
 import os
 import struct
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -111,7 +112,7 @@ def _parse_endpoint(path: str, endpoint: str) -> tuple[ipaddress.IPv4Address | i
     return address, number
 
 
-class _Flow:
+class _Flow(ABC):
     """One direction between two endpoints: adds the headers below the transport."""
 
     transport: int
@@ -125,9 +126,9 @@ class _Flow:
         self.addresses = source.packed + destination.packed
         self.ports = struct.pack(">HH", source_port, destination_port)
 
+    @abstractmethod
     def segment(self, packet: Packet) -> bytes:
         """Returns a message with the header of the transport."""
-        raise NotImplementedError
 
     def frame(self, packet: Packet) -> bytes:
         """Returns the Ethernet frame that carries a message."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -31,7 +32,7 @@ class _Transaction:
         self.timer: Event | None = None
 
 
-class PfcpNode:
+class PfcpNode(ABC):
     """One end of N4.
 
     Args:
@@ -110,9 +111,9 @@ class PfcpNode:
             return n4.message("HeartbeatResponse", sequence, ("recovery_time_stamp", self._started))
         return self.answer(message, sequence)
 
+    @abstractmethod
     def answer(self, message: Message, sequence: int) -> Message:
         """Returns the response of the role to a request other than a heartbeat."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------ heartbeats
 
@@ -128,5 +129,5 @@ class PfcpNode:
         elif self.associated:
             self._links.clock.after(self._network.flavour.timing.heartbeat, self.start_heartbeats, 0.0)
 
-    def lost_peer(self) -> None:
+    def lost_peer(self) -> None:  # noqa: B027 - only a control plane has something to do then
         """Called when the other end does not answer heartbeats any more."""

@@ -182,7 +182,7 @@ def _one_of(describer: Describer, kind: kinds.OneOf, scope: str) -> Node:
     for one in kind.kinds:
         if not isinstance(one, v.Struct):
             chosen.append(describer.node(one, scope))
-        elif not chosen or kinds._always_in(one) - names:
+        elif not chosen or kinds.always_in(one) - names:
             chosen.append(describer.node(one, scope))
             names |= one.names
     return Alternatives(tuple(chosen)) if len(chosen) > 1 else chosen[0]

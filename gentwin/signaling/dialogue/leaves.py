@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import string
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ class Unfit(Exception):
     """A value is not what a node says; it is written raw."""
 
 
-class Coded:
+class Coded(ABC):
     """A value in octets.
 
     Args:
@@ -46,17 +47,17 @@ class Coded:
         """Returns whether each octet is allowed after those before it."""
         return all(octet in self.allowed(self.state(data[:place], len(data))) for place, octet in enumerate(data))
 
+    @abstractmethod
     def to_bytes(self, value: Any) -> bytes:
         """Returns the octets of a value of the right type.
 
         Raises:
             Unfit: If the value is none.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def unpack(self, data: bytes) -> Value:
         """Returns the value of some octets that are allowed."""
-        raise NotImplementedError
 
     def state(self, data: bytes, size: int) -> Hashable:
         """Returns what decides which octet may follow some, of so many."""

@@ -201,7 +201,7 @@ def _type_name(obj: Any) -> str:
 
 def _refuse(found: bool, what: str) -> None:
     if found:
-        raise NotImplementedError(f"pycrate defines NGAP with what is not known here, {what}; install pycrate 0.8")
+        raise RuntimeError(f"pycrate defines NGAP with what is not known here, {what}; install pycrate 0.8")
 
 
 def _integer(name: str, parts: dict[str, Any]) -> Integer:

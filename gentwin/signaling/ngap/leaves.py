@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,7 +26,7 @@ _LONGEST_KEPT = 128  # octets; longer ones seldom come again and their trees are
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Kind:
+class Kind(ABC):
     """A type of the specification: what a field can hold, and how it is written in bits.
 
     Kinds are equal only if they are the same object. A named type is one object wherever it is used, so what a message
@@ -37,21 +38,21 @@ class Kind:
 
     type_name: str
 
+    @abstractmethod
     def read(self, reader: Reader) -> Any:
         """Reads one value.
 
         Raises:
             DecodeError: If there is none of this kind.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, writer: Writer, value: Any) -> None:
         """Writes one value.
 
         Raises:
             EncodeError: If the value is not of this kind, with the path of the part that is not.
         """
-        raise NotImplementedError
 
     def decode(self, data: bytes) -> Any:
         """Returns the value that some octets are, all of them.

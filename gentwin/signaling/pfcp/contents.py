@@ -13,7 +13,6 @@ from gentwin.signaling.pfcp import enumerations as named
 from gentwin.signaling.pfcp.kinds import (
     Flagged,
     GrowingFlags,
-    KeptAddress,
     Leaving,
     Mac,
     OneOf,
@@ -24,6 +23,7 @@ from gentwin.signaling.pfcp.kinds import (
 )
 from gentwin.signaling.pfcp.numbers import NAMES
 from gentwin.signaling.values import (
+    Address,
     Count,
     Digits,
     Enum,
@@ -45,7 +45,7 @@ from gentwin.signaling.values import (
 
 U8, U16, U24, U32, U40, U64 = (UInt(bits) for bits in (8, 16, 24, 32, 40, 64))
 SIX_BITS = Framed(Fixed(2), UInt(6))
-IPV4, IPV6, MAC = KeptAddress(4), KeptAddress(6), Mac()
+IPV4, IPV6, MAC = Address(4), Address(6), Mac()
 TEXT, SHORT_TEXT, SIZED_TEXT = Text(), Sized(Text(), 8), Sized(Text(), 16)
 FQDN, NETWORK = Labels(1, 255), Labels(1, 255)
 ADDRESSES, IPV6_LOWEST = {"ipv4": IPV4, "ipv6": IPV6}, ("ipv6", "ipv4")

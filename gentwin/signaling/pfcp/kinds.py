@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
 from gentwin.signaling.errors import DecodeError, EncodeError
 from gentwin.signaling.fields import Fields, Value
-from gentwin.signaling.values import Address, Count, Fixed, Flags, Kind, Reader, Struct, When, Writer
+from gentwin.signaling.values import Count, Fixed, Flags, Kind, Reader, Struct, When, Writer
 from gentwin.signaling.values.structures import fields_of, write_field
 
-CACHED_ADDRESSES, CACHED_FLAGS = 8192, 1024
+CACHED_FLAGS = 1024
 
 
 class GrowingFlags(Flags):
@@ -74,7 +73,7 @@ class OneOf(Kind):
     @cached_property
     def exact(self) -> bool:
         earlier = ((kind, names) for place, kind in enumerate(self.kinds) for _, names in self._names[:place])
-        return all(kind.exact for kind in self.kinds) and all(_always_in(kind) - names for kind, names in earlier)
+        return all(kind.exact for kind in self.kinds) and all(always_in(kind) - names for kind, names in earlier)
 
     def read(self, reader: Reader) -> Any:
         start, reasons = reader.place, []
@@ -102,7 +101,7 @@ class OneOf(Kind):
         fitting[-1].write(writer, value)
 
 
-def _always_in(kind: Kind) -> frozenset[str]:
+def always_in(kind: Kind) -> frozenset[str]:
     parts = kind.parts if isinstance(kind, Struct) else ()
     counted = {part.kind.of for part in parts if isinstance(part.kind, Count)}
     always = (part.name for part in parts if part.condition is None and part.name not in counted)
@@ -220,33 +219,6 @@ class Presence(Struct):
         for name, kind, _ in self.plan:
             if name in values:
                 write_field(writer, name, kind, values)
-
-
-class KeptAddress(Address):
-    """An IP address as text; those that were converted before cost one look-up."""
-
-    def read(self, reader: Reader) -> str:
-        return _text_of(reader.octets(self.octets))
-
-    def write(self, writer: Writer, value: Any) -> None:
-        data = _octets_of(value) if isinstance(value, str) else b""
-        if len(data) != self.octets:
-            raise EncodeError("", f"must be an IPv{self.version} address in its shortest form, got {value!r}")
-        writer.octets(data)
-
-
-@lru_cache(CACHED_ADDRESSES)
-def _text_of(data: bytes) -> str:
-    return str(ipaddress.ip_address(data))
-
-
-@lru_cache(CACHED_ADDRESSES)
-def _octets_of(text: str) -> bytes:
-    try:
-        data = ipaddress.ip_address(text).packed
-    except ValueError:
-        return b""
-    return data if _text_of(data) == text else b""
 
 
 class Flagged(When):

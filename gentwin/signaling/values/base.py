@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -120,7 +121,7 @@ def span(low: int, high: int) -> str:
     return str(low) if low == high else f"from {low} to {high}"
 
 
-class Kind:
+class Kind(ABC):
     """A value type.
 
     Attributes:
@@ -135,21 +136,21 @@ class Kind:
     min_bits: int
     max_bits: int
 
+    @abstractmethod
     def read(self, reader: Reader) -> Any:
         """Reads one value.
 
         Raises:
             DecodeError: If there is none of this type.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, writer: Writer, value: Any) -> None:
         """Writes one value.
 
         Raises:
             EncodeError: If the value is not of this type, with the path of the part that is not.
         """
-        raise NotImplementedError
 
     def decode(self, data: bytes) -> Any:
         """Returns the value that some octets are, all of them.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from gentwin.signaling.errors import DecodeError, EncodeError
 from gentwin.signaling.values.base import LONGEST, Kind, Reader, Writer, check, closest, span
+
+CACHED_ADDRESSES = 8192
 
 
 class UInt(Kind):
@@ -248,13 +251,24 @@ class Address(Kind):
         self.min_bits = self.max_bits = self.octets * 8
 
     def read(self, reader: Reader) -> str:
-        return str(ipaddress.ip_address(reader.octets(self.octets)))
+        return _address_text(reader.octets(self.octets))
 
     def write(self, writer: Writer, value: Any) -> None:
-        try:
-            address = ipaddress.ip_address(value if isinstance(value, str) else "")
-        except ValueError:
-            address = None
-        allowed = address is not None and str(address) == value and address.version == self.version
-        check(allowed, f"an IPv{self.version} address in its shortest form", value)
-        writer.octets(address.packed)
+        data = _address_octets(value) if isinstance(value, str) else b""
+        check(len(data) == self.octets, f"an IPv{self.version} address in its shortest form", value)
+        writer.octets(data)
+
+
+@lru_cache(CACHED_ADDRESSES)
+def _address_text(data: bytes) -> str:
+    return str(ipaddress.ip_address(data))
+
+
+@lru_cache(CACHED_ADDRESSES)
+def _address_octets(text: str) -> bytes:
+    """Returns the octets of an address; none if the text is not what they would be read as, such as with a scope."""
+    try:
+        data = ipaddress.ip_address(text).packed
+    except ValueError:
+        return b""
+    return data if _address_text(data) == text else b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -89,9 +90,10 @@ class Size(Hidden):
         return size
 
 
-class Condition:
+class Condition(ABC):
     """Says whether a part of a structure is there."""
 
+    @abstractmethod
     def holds(self, known: Mapping[str, Value], more: int) -> bool:
         """Returns whether the part is there.
 
@@ -99,7 +101,6 @@ class Condition:
             known: Fields before it.
             more: Whether there is something for it: bits to read, or fields to write.
         """
-        raise NotImplementedError
 
 
 class When(Condition):
