@@ -1,0 +1,13 @@
+"""The `gentwin` command."""
+
+from __future__ import annotations
+
+from gentwin.cli import checkpoints, environments  # noqa: F401 - their commands join the application
+from gentwin.cli.app import app
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
