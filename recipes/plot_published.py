@@ -80,7 +80,7 @@ def draw_landscape(full: bool, seeds: list[int]) -> Path:
 def draw_distillation(full: bool, seeds: list[int]) -> Path:
     """Draws figure 8."""
     settings = {
-        name: SETTINGS[name] if full else dataclasses.replace(SETTINGS[name], num_rounds=1) for name in distil.PRESETS
+        name: SETTINGS[name] if full else dataclasses.replace(SETTINGS[name], num_rounds=2) for name in distil.PRESETS
     }
     runs = {name: over_seeds(distil.taught, setting, seeds) for name, setting in settings.items()}
     lines = {name: anchor_means(setting, seeds) for name, setting in settings.items()}

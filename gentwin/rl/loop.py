@@ -14,7 +14,7 @@ ROUNDING = 1e-9
 Guard = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-@dataclass
+@dataclass(repr=False)
 class Progress:
     """What happened in a training.
 
@@ -29,6 +29,10 @@ class Progress:
     rewards: list[float] = field(default_factory=list)
     utilities: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        last = f", the last one ends at {self.steps[-1]}" if self.steps else ""
+        return f"Progress({len(self.steps)} stretches{last})"
 
 
 def train(

@@ -141,6 +141,5 @@ SETTINGS = {
     "dynamic": dataclasses.replace(DYNAMIC, head="plain"),
     "dynamic, factorised head": DYNAMIC,
     "zhang2024": ZHANG2024,
-    "zhang2024, factorised head": dataclasses.replace(ZHANG2024, head="factorised"),
     "hua2019": HUA2019,
 }

@@ -106,9 +106,9 @@ def compare(setting: Setting, seeds: list[int]) -> dict[str, Any]:
 
 
 def measure(full: bool, seed: int) -> Result:
-    """Measures 10 seeds, or 3 with teachers of one round."""
+    """Measures 10 seeds, or 3 with teachers of two rounds."""
     seeds = list(range(seed, seed + (10 if full else 3)))
-    settings = {name: SETTINGS[name] if full else dataclasses.replace(SETTINGS[name], num_rounds=1) for name in PRESETS}
+    settings = {name: SETTINGS[name] if full else dataclasses.replace(SETTINGS[name], num_rounds=2) for name in PRESETS}
     figure = {name: compare(setting, seeds) for name, setting in settings.items()}
     # Last, when no other process is left, and never read from the cache.
     for name, setting in settings.items():
