@@ -39,24 +39,20 @@ def plot_curves(curves: Mapping[str, Runs], anchors: Runs, what: str, title: str
     return finish(figure, axes[0, 0], path)
 
 
-def plot_sample_efficiency(
-    runs: Mapping[str, Mapping[str, Runs]], anchors: Runs, target: float, title: str, path: Path
-) -> Path:
+def plot_sample_efficiency(arms: Mapping[str, Runs], anchors: Runs, target: float, title: str, path: Path) -> Path:
     """Draws utility over real interactions, with a twin and without.
 
     Args:
-        runs: Curves of the arms `with_twin` and `without_twin` of every agent.
+        arms: Curves of `with_twin` and `without_twin`.
         anchors: Of each seed, utilities by policy.
         target: Utility that is aimed at.
         title: Of the figure.
         path: PNG file to write.
     """
     figure, axes = new_figure(1, 1, (7.0, 4.0))
-    for color, (name, arms) in zip(COLORS, runs.items(), strict=False):
-        for arm, style in (("without_twin", "dashed"), ("with_twin", "solid")):
-            label = f"{name}, {arm.replace('_', ' ')}"
-            curves = [run["utility"] for run in arms[arm]]
-            draw_band(axes[0, 0], arms[arm][0]["steps"], curves, label, color, style)
+    for arm, style in (("without_twin", "dashed"), ("with_twin", "solid")):
+        curves = [run["utility"] for run in arms[arm]]
+        draw_band(axes[0, 0], arms[arm][0]["steps"], curves, arm.replace("_", " "), COLORS[0], style)
     draw_anchors(axes[0, 0], anchors)
     axes[0, 0].axhline(target, color=COLORS[3], linewidth=0.9, label="target")
     axes[0, 0].set_xscale("log")

@@ -95,8 +95,8 @@ def test_the_target_is_a_share_of_the_best_gain_of_all(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "CACHE", tmp_path)
     lines = [{"mean": {"equal split": 1.0, "best static": 1.5}}, {"mean": {"equal split": 2.0, "best static": 4.0}}]
     monkeypatch.setattr("recipes.figures.sample_efficiency.anchors", lambda setting, seeds: lines)
-    runs = {"agent": {"with_twin": [made_up([1], [2.0]), made_up([1], [3.0])]}}
-    assert targets_of({"agent": TINY}, runs, [0, 1]) == pytest.approx([1.95, 3.9])
+    runs = {"with_twin": [made_up([1], [2.0]), made_up([1], [3.0])]}
+    assert targets_of(TINY, runs, [0, 1]) == pytest.approx([1.95, 3.9])
 
 
 def test_a_ridge_bandit_has_a_curve():
