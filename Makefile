@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := gentwin tests recipes examples
 
-.PHONY: setup train test checkpoints style quality docs
+.PHONY: setup train test fuzz checkpoints style quality docs
 
 setup: $(STAMP)  ## Make .venv with the package, its tests and its docs
 
@@ -44,6 +44,13 @@ checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into t
 # One thread per worker: two workers on two cores.
 test: $(STAMP)  ## Run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q $(ARGS)
+
+# Options are those of libFuzzer.
+fuzz: $(STAMP)  ## Look for bytes that do harm to the readers of signaling, five minutes for each of them
+	$(BIN)/python -m pip install --quiet atheris
+	for kind in nas pfcp ngap record capture; do \
+		$(BIN)/python tests/fuzz/fuzz_signaling.py $$kind -max_total_time=300 $(ARGS) || exit 1; \
+	done
 
 style: $(STAMP)  ## Rewrite the sources in the house style
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -21,6 +21,7 @@ _HOME = {
     "Field": "gentwin.schema",
     "QNetworkConfig": "gentwin.models",
     "QNetworkModel": "gentwin.models",
+    "SignalingTokenizer": "gentwin.models",
     "SliceLstmTwinConfig": "gentwin.models",
     "SliceLstmTwinModel": "gentwin.models",
     "SliceMeanTwinConfig": "gentwin.models",

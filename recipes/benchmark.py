@@ -42,6 +42,12 @@ FIGURES = {
     "landscape": "Sharpness of the minima found with a twin and without.",
     "ablation": "What each part of the twin-enhanced loop is worth.",
     "safe-exploration": "Violations while exploring, with a guard and without.",
+    "signaling-lossless": "Whether bytes of messages come back from their tokens.",
+    "signaling-tokens": "Tokens of a message, beside byte-level BPE on the same bytes.",
+    "signaling-validity": "Whether random tokens under the grammar are messages that can be sent.",
+    "signaling-equivariance": "Whether tokens stay the same when all identifiers change.",
+    "signaling-dissect": "What tshark makes of synthesised and re-encoded captures (needs tshark).",
+    "signaling-speed": "Messages per second of one core, and memory over the size of a capture.",
     "import-time": "Seconds `import gentwin` takes.",
 }
 

@@ -22,6 +22,7 @@ ALLOWED_LIBRARIES = {
     "gentwin.networks": {"numpy", "numba"},
     "gentwin.signaling": {"numpy", "cryptography", "pycrate_asn1dir", "pycrate_asn1rt", "pycrate_core"},
     "gentwin.datasets": {"datasets", *ARRAYS, *FILE_FORMATS},
+    "gentwin.charts": {"matplotlib"},
     "gentwin.models": {*ARRAYS, *MODEL_LIBRARIES},
     "gentwin.metrics": {"sklearn", *ARRAYS},
     "gentwin.envs": {"gymnasium", *ARRAYS, *FILE_FORMATS},

@@ -33,7 +33,8 @@ from gentwin.signaling.messages import NGAP, Message, Record
 
 UE, NODE = "ue", "node"
 AMF_PORT = "38412"
-MOST_KEYS = 256  # of one context
+MOST_KEYS, MEAN_KEYS = 256, 32  # of one context, and of all
+LONGEST_IDENTITY = 512  # octets
 
 Key = tuple[Any, ...]
 """Kind of a number, the node that it belongs to if it is not the same everywhere, and the number."""
@@ -122,8 +123,9 @@ def dialogues(records: Iterable[Record], tracker: ContextTracker | None = None) 
 class ContextTracker:
     """Finds the context of one record after the other.
 
-    Tables are bounded: when there are more contexts than `most_contexts`, the one that was quiet for longest is closed,
-    and what comes of it later begins a new one. A context remembers its SUPI and its last 255 other numbers.
+    Tables are bounded: when there are more contexts than `most_contexts`, or they have more than 32 numbers on average,
+    the one that was quiet for longest is closed, and what comes of it later begins a new one. A context remembers its
+    SUPI and its last 255 other numbers.
 
     Args:
         most_contexts: Number of contexts to remember, at least 1.
@@ -132,6 +134,7 @@ class ContextTracker:
 
     def __init__(self, most_contexts: int = 100_000, most_requests: int = 10_000) -> None:
         self.most_contexts, self.most_requests = most_contexts, most_requests
+        self._most_keys = max(MOST_KEYS, MEAN_KEYS * most_contexts)
         self._number = 0
         self._contexts: OrderedDict[Context, None] = OrderedDict()
         self._owners: dict[Key, Context] = {}
@@ -149,7 +152,7 @@ class ContextTracker:
         context.links.add(message.protocol)
         self._contexts[context] = None
         self._contexts.move_to_end(context)
-        while len(self._contexts) > self.most_contexts:
+        while len(self._contexts) > self.most_contexts or len(self._owners) > self._most_keys:
             self._close(self._contexts.popitem(last=False)[0])
         return context
 
@@ -195,6 +198,8 @@ class ContextTracker:
         return context
 
     def _use_supi(self, supi: str, context: Context) -> Context:
+        if len(supi) > LONGEST_IDENTITY:
+            return context
         if context.supi not in (None, supi):
             context = self._new(UE)
         context.supi = supi
@@ -267,7 +272,8 @@ class ContextTracker:
         if supi is not None:
             return self._use_supi(supi, context)
         output = value.get("scheme_output") if isinstance(value, Fields) else None
-        return self._use(("suci", output), context) if isinstance(output, bytes) else context
+        known = isinstance(output, bytes) and len(output) <= LONGEST_IDENTITY
+        return self._use(("suci", output), context) if known else context
 
     def _assigned(self, value: Any, context: Context) -> Context:
         """The AMF gives a UE a temporary identity."""

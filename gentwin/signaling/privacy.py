@@ -41,7 +41,9 @@ from gentwin.signaling.records import decode_message, encode_record
 
 SHORTEST_KEY = 16
 ROUNDS = 8
-CACHED_VALUES = 32768
+CACHED_VALUES, CACHED_LENGTH = 32768, 64  # so many of each form, of at most so many bytes or letters
+LONGEST_NUMBER = 32  # digits; what has more is no number of a person
+LONGEST_ADDRESS = 45  # letters
 
 KEPT_BYTES = {
     "sst": 1,
@@ -158,8 +160,8 @@ class Pseudonymiser:
             raise ValueError(f"`key` must have at least {SHORTEST_KEY} bytes, got {len(key)}; draw it at random")
         self._key = key
         self._permuted = lru_cache(CACHED_VALUES)(self._permute)
-        self._hashed = lru_cache(CACHED_VALUES)(self._hash)
-        self._replaced = lru_cache(CACHED_VALUES)(self._text)
+        self._hash_kept = lru_cache(CACHED_VALUES)(self._hash)
+        self._text_kept = lru_cache(CACHED_VALUES)(self._text)
         self._end_replaced = lru_cache(CACHED_VALUES)(self._end)
 
     def __call__(self, record: Record) -> Record:
@@ -205,7 +207,7 @@ class Pseudonymiser:
         if isinstance(value, Bits):
             return self._bits(name, value)
         if isinstance(value, str):
-            return self._replaced(name, value)
+            return (self._text_kept if len(value) <= CACHED_LENGTH else self._text)(name, value)
         if isinstance(value, bytes):
             return self._bytes(name, value, opaque)
         if isinstance(value, Message):
@@ -266,8 +268,8 @@ class Pseudonymiser:
         return self._digits("msisdn", value)
 
     def _digits(self, kind: str, value: str) -> str:
-        if not value:
-            return value
+        if not value or len(value) > LONGEST_NUMBER:
+            return self._other_letters(value)
         return str(self._permuted(f"{kind} {len(value)}", int(value), 10 ** len(value))).zfill(len(value))
 
     def _imsi(self, value: str, network: int) -> str:
@@ -373,17 +375,27 @@ class Pseudonymiser:
             if number < size:
                 return number
 
+    def _hashed(self, data: bytes, size: int) -> bytes:
+        return (self._hash_kept if len(data) <= CACHED_LENGTH else self._hash)(data, size)
+
     def _hash(self, data: bytes, size: int) -> bytes:
         return self._stream(b"bytes " + data, size)
 
     def _stream(self, data: bytes, size: int) -> bytes:
-        """Returns so many bytes of HMAC-SHA256 over a counter and data."""
-        blocks = (hmac.digest(self._key, count.to_bytes(4, "big") + data, "sha256") for count in range(-(-size // 32)))
+        """Returns so many bytes that HMAC-SHA256 makes of data: its digest, or more with that as the key."""
+        digest = hmac.digest(self._key, data, "sha256")
+        if size <= len(digest):
+            return digest[:size]
+        blocks = (hmac.digest(digest, count.to_bytes(4, "big"), "sha256") for count in range(-(-size // 32)))
         return b"".join(blocks)[:size]
 
 
-@lru_cache(CACHED_VALUES)
 def _is_address(text: str) -> bool:
+    return len(text) <= LONGEST_ADDRESS and _reads_as_address(text)
+
+
+@lru_cache(CACHED_VALUES)
+def _reads_as_address(text: str) -> bool:
     try:
         ip_address(text)
     except ValueError:

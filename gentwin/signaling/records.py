@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from gentwin.signaling import nas, ngap, pfcp
-from gentwin.signaling.capture import Packet, read_capture
+from gentwin.signaling.capture import Packet, read_capture, write_capture
 from gentwin.signaling.capture.reader import PFCP_PORTS, CaptureReader
 from gentwin.signaling.errors import DecodeError, EncodeError
 from gentwin.signaling.fields import Value
@@ -221,3 +221,23 @@ def to_packet(record: Record) -> Packet:
     """
     protocol = record.message.protocol
     return Packet(encode_record(record), protocol, record.timestamp, record.sender, record.receiver, record.stream)
+
+
+def write_records(path: str | PathLike[str], records: Iterable[Record]) -> int:
+    """Writes records as a pcap file, be they read or made; those made have no `raw` bytes and need none.
+
+    ```python
+    write_records("core.pcap", synthesize(SynthesisConfiguration(ues=100), seed=1))
+    ```
+
+    Args:
+        path: File to write, as [`write_capture`][gentwin.signaling.capture.write_capture] does.
+        records: Of NGAP or of PFCP, in the order to be written.
+
+    Returns:
+        Number of records written.
+
+    Raises:
+        EncodeError: If a message cannot be encoded or carried; nothing is left behind then.
+    """
+    return write_capture(path, map(to_packet, records))

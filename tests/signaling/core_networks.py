@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
 from gentwin.signaling import nas, ngap, pfcp
-from gentwin.signaling.core import NetworkConfiguration, ReferenceCore, Station, Subscribers, Ue, populate
+from gentwin.signaling.core import (
+    RECORDED,
+    NetworkConfiguration,
+    Profile,
+    ReferenceCore,
+    Station,
+    Subscribers,
+    Ue,
+    populate,
+)
 from gentwin.signaling.messages import NGAP, Message, Record
+from tests.signaling.core_templates import chain
 
 STATIONS = Station(1, "127.0.2.1:41621"), Station(2, "127.0.2.2:41622")
 START = 4.0
 
 
-def make_network(count: int = 1, seed: int = 1, network: NetworkConfiguration | None = None, **arguments):
+def make_network(
+    count: int = 1,
+    seed: int = 1,
+    network: NetworkConfiguration | None = None,
+    profiles: Sequence[Profile] = RECORDED,
+    **arguments,
+):
     """Returns a core that has started, and its UEs, which are switched off."""
     subscribers = Subscribers()
-    usims = populate(subscribers, count, Random(seed))
-    core = ReferenceCore(network or NetworkConfiguration(stations=STATIONS), subscribers, seed=seed, **arguments)
+    network = network or NetworkConfiguration(stations=STATIONS)
+    usims = populate(subscribers, count, Random(seed), network, profiles)
+    core = ReferenceCore(network, subscribers, seed=seed, **arguments)
     ues = [core.add_ue(usim) for usim in usims]
     core.start()
     return core, ues
@@ -109,4 +126,39 @@ def check_living(core: ReferenceCore) -> None:
         assert ue.connection is None or ue.connection.ue is ue
     for connection in core.amf.connections.values():
         assert connection.ue is None or connection.ue.connection is connection
-    assert core.amf.registered == sum(ue.state == "registered" for ue in core.amf.by_supi.values())
+    states = Counter(ue.state for ue in core.amf.by_supi.values())
+    assert core.load.registered == states["registered"]
+    assert core.load.waiting >= sum(known.waiting for known in core.load.slices.values()) >= 0
+    for slice, known in core.load.slices.items():
+        own = [session for session in core.smf._by_seid.values() if session.slice == slice]
+        rates = [sum(session.rates[place] for session in own) for place in (0, 1)]
+        assert (known.sessions, known.uplink, known.downlink) == (len(own), *rates)
+
+
+def named(records: Iterable[Record], name: str) -> list[Message]:
+    """Returns the messages in which one of a name is."""
+    return [record.message for record in records if name in chain(record.message).split("+")]
+
+
+def causes(records: Iterable[Record], name: str) -> list:
+    """Returns the values of all causes in messages of a name."""
+    return [
+        value
+        for message in named(records, name)
+        for path, value in message.fields.walk()
+        if path.rpartition(".")[2] in ("cause_5gmm", "cause_5gsm") or ".cause." in f".{path}"
+    ]
+
+
+def registered(count: int = 1, **arguments):
+    """Returns a core and its UEs, which have registered."""
+    core, ues = make_network(count, **arguments)
+    play(core, *[(4.0 + 0.1 * place, ue.register) for place, ue in enumerate(ues)], until=6.0)
+    return core, ues
+
+
+def does(core: ReferenceCore, action: Callable, *arguments, seconds: float = 1.0) -> list[Record]:
+    """Returns what is said within some time after something was done, without heartbeats."""
+    records = play(core, (core.clock.now, action, *arguments), until=core.clock.now + seconds)
+    check_bytes(records)
+    return [record for record in records if "Heartbeat" not in record.message.name]

@@ -28,6 +28,7 @@ MASKED = frozenset(
         "seid",
         "ipv4_address",
         "msin",
+        "scheme_output",
         "imeisv",
         "imsi",
         "imei",
@@ -45,17 +46,37 @@ MASKED = frozenset(
         "ksi",
     ]
 )
+"""Fields that tell one dialogue from another."""
+
+ALLOCATED = frozenset(["pti", "pdu_session_id", "pdu_session_status", "pdu_session_reactivation_result"])
+"""Fields that depend on which sessions there are."""
+
+OPAQUE = frozenset(["payload", "nas_message_container"])
+"""Fields that cannot be read where they are ciphered."""
 
 
-def template(value: Value, name: str = "") -> Value:
+def template(value: Value, name: str = "", masked: frozenset[str] = MASKED) -> Value:
     """Returns a message or field with everything masked that tells one dialogue from another."""
     if isinstance(value, Message):
-        return Message(value.protocol, value.name, template(value.fields))
+        return Message(value.protocol, value.name, template(value.fields, masked=masked))
     if isinstance(value, Fields):
         if name == "ue_ip_address":
             return "masked"
-        return Fields((known, template(inner, known)) for known, inner in value)
-    return "masked" if name in MASKED else value
+        return Fields((known, template(inner, known, masked)) for known, inner in value)
+    return "masked" if name in masked or (name in OPAQUE and isinstance(value, bytes)) else value
+
+
+def kind(message: Message) -> Message:
+    """Returns the template of a message with the sessions masked and without what is there twice in a list."""
+    return _without_repetition(template(message, masked=MASKED | ALLOCATED))
+
+
+def _without_repetition(value: Value) -> Value:
+    if isinstance(value, Message):
+        return Message(value.protocol, value.name, _without_repetition(value.fields))
+    if isinstance(value, Fields):
+        return Fields(dict.fromkeys((known, _without_repetition(inner)) for known, inner in value))
+    return value
 
 
 def messages_in(fields: Fields) -> Iterable[Message]:

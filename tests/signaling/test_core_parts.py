@@ -1,4 +1,4 @@
-"""Parts of the reference core by themselves: clock, timers, identifiers, subscribers, policy, protection."""
+"""Parts of the reference core by themselves: clock, servers, timers, identifiers, subscribers, protection."""
 
 from __future__ import annotations
 
@@ -8,13 +8,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gentwin.signaling.core import RECORDED, SLICED, Decision, LoadLimits, Situation, Slice, Subscribers, populate
+from gentwin.signaling.core import (
+    RECORDED,
+    SLICED,
+    Behaviour,
+    Capacity,
+    Delays,
+    Demand,
+    Faults,
+    Flavour,
+    HomeKey,
+    LoadLimits,
+    NetworkConfiguration,
+    Population,
+    Slice,
+    Subscribers,
+    Workload,
+    populate,
+)
 from gentwin.signaling.core.clock import Clock, Timers
-from gentwin.signaling.core.configuration import IMMERSIVE, MASSIVE
+from gentwin.signaling.core.home import HomeNetwork, HomePublicKey
 from gentwin.signaling.core.identifiers import Addresses, Counter, ExhaustedError, Pool, lowest_free
-from gentwin.signaling.core.n1 import message, periodic_timer, timer_2, timer_3
+from gentwin.signaling.core.n1 import concealed_suci, message, periodic_timer, suci, timer_2, timer_3
 from gentwin.signaling.core.n1_sessions import rate
 from gentwin.signaling.core.protection import CIPHERED, NasEnd
+from gentwin.signaling.core.servers import Server, Works
 from gentwin.signaling.errors import SignalingError
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.security import Direction, NasSecurityContext
@@ -103,7 +121,7 @@ def test_addresses_begin_after_the_gateway():
 def test_subscribers_stay_in_a_file(tmp_path, profiles):
     path = tmp_path / "subscribers.sqlite"
     written = Subscribers(path)
-    usims = populate(written, 8, Random(3), profiles)
+    usims = populate(written, 8, Random(3), profiles=profiles)
     assert written.next_sqn(usims[0].supi) == 32
     everybody = [*written]
     written.close()
@@ -122,29 +140,77 @@ def test_sequence_numbers_have_48_bits():
         subscribers.add(subscribers.get(usim.supi), 1 << 48)
 
 
-def situation(procedure: str, **values) -> Situation:
-    start = {"registered": 0, "connected": 0, "procedures": 0, "sessions": 0, "sessions_of_slices": {}}
-    return Situation(procedure=procedure, time=0.0, supi="1", **(start | values))
+def test_work_waits_for_those_before_it():
+    clock = Clock()
+    two, unlimited = Server(clock, 2), Server(clock, 0)
+    assert [two.work(3.0) for _ in range(5)] == [3.0, 3.0, 6.0, 6.0, 9.0]
+    assert [unlimited.work(3.0) for _ in range(5)] == [3.0] * 5
+    clock.at(4.0, lambda: None)
+    clock.step()
+    assert two.backlog == 2.0 and unlimited.backlog == 0.0
+    assert two.work(1.0) == 3.0
+
+
+@given(st.lists(st.floats(0.001, 5.0), min_size=1, max_size=30), st.integers(1, 4))
+def test_a_server_is_never_idle_while_something_waits(times, workers):
+    clock = Clock()
+    server = Server(clock, workers)
+    ends = [server.work(seconds) for seconds in times]
+    assert max(ends) <= sum(times) / workers + max(times) * (1 - 1 / workers) + 1e-9
+    assert all(end >= seconds - 1e-9 for end, seconds in zip(ends, times, strict=True))
+
+
+def test_works_have_the_configured_median():
+    works = Works(Delays(spread=0.5), Capacity(services=0), Clock(), Random(1))
+    times = sorted(works.challenge.seconds() for _ in range(4001))
+    assert times[2000] == pytest.approx(0.0028, rel=0.05)
+    assert times[3365] / times[2000] == pytest.approx(2.718**0.5, rel=0.1)  # one standard deviation above
 
 
 @pytest.mark.parametrize(
-    ("asked", "cause"),
+    ("make", "said"),
     [
-        (situation("registration", registered=4), 0),
-        (situation("registration", registered=5), 22),
-        (situation("service", procedures=4), 22),
-        (situation("service", registered=9), 0),
-        (situation("session", sessions=9), 0),
-        (situation("session", sessions=10), 26),
-        (situation("modification", sessions=10), 0),
-        (situation("session", slice=MASSIVE, sessions_of_slices={MASSIVE: 2}), 69),
-        (situation("session", slice=IMMERSIVE, sessions_of_slices={MASSIVE: 2}), 0),
-        (situation("handover", sessions=99), 0),
+        (lambda: Capacity(amf=-1), "`amf` must be 1 or more, or 0 for no limit, got -1"),
+        (lambda: HomeKey(0, "profile_a", "00" * 32), "`identifier` must be from 1 to 254, got 0"),
+        (lambda: HomeKey(1, "null", "00" * 32), "`scheme` must be profile_a or profile_b, got 'null'"),
+        (lambda: HomeKey(1, "profile_a", "secret"), "`private_key` must have 64 hex digits"),
+        (lambda: Flavour("x", ciphering=1), r"`ciphering` must be 0 \(NEA0\) or 2 \(NEA2\), got 1"),
+        (lambda: Population(unknown=1.5), "`unknown` must be a share from 0 to 1, got 1.5"),
+        (lambda: Population(unknown=0.6, ipv6=0.6), "must have a sum of at most 1, got 1.2"),
+        (lambda: Population(profile_a=0.6, profile_b=0.6), "`profile_a`, `profile_b` must have a sum of at most 1"),
+        (lambda: LoadLimits(reduction=100), "`reduction` must be from 1 to 99 percent, got 100"),
+        (lambda: LoadLimits(back_off=1.0), "`back_off` must be 0, or 2 to 11160 seconds, got 1.0"),
+        (lambda: LoadLimits(patience=-1.0), "`patience` must not be negative seconds, got -1.0"),
+        (lambda: Faults(radio_loss=2.0), "`radio_loss` must be from 0 to 1, got 2.0"),
+        (lambda: Faults(downtime=-2.0), "`downtime` must be from 0 to inf, got -2.0"),
+        (lambda: Workload(think_time=0.0), "`think_time` must be positive, got 0.0"),
+        (lambda: Demand(Slice(1), "internet", 0.0), "`arrivals` must be positive, got 0.0"),
+        (lambda: Behaviour(send=-1.0), "`behaviour` must have weights of 0 or more"),
+        (lambda: timer_2(20_000.0), "`seconds` must be at most 11160, got 20000.0"),
     ],
 )
-def test_limits_of_load(asked, cause):
-    limits = LoadLimits(5, 3, 10, {MASSIVE: 2}, back_off=8.0)
-    assert limits.decide(asked) == (Decision(False, cause, 8.0) if cause else Decision(True))
+def test_values_are_checked(make, said):
+    with pytest.raises(SignalingError, match=said):
+        make()
+
+
+@pytest.mark.parametrize("scheme", ["profile_a", "profile_b"])
+def test_home_network_reads_what_was_concealed_for_it(scheme):
+    network = NetworkConfiguration()
+    home = HomeNetwork(network, Subscribers(), Random(1))
+    (key,) = (HomePublicKey.of(known) for known in network.home_keys if known.scheme == scheme)
+    concealed = concealed_suci("999700000000123", 2, key, (7).to_bytes(32))
+    assert home.reveal(concealed) == "999700000000123"
+    assert "msin" not in concealed.names()
+    output = concealed["scheme_output"]
+    for wrong in (
+        concealed.with_value("home_network_public_key_id", 9),
+        concealed.with_value("scheme_output", output[:-1] + bytes([output[-1] ^ 1])),
+        concealed.with_value("scheme_output", output[:20]),
+        concealed.with_value("protection_scheme", "ecies_profile_b" if scheme == "profile_a" else "ecies_profile_a"),
+    ):
+        assert home.reveal(wrong) == ""
+    assert home.reveal(suci("999700000000124", 2)) == "999700000000124"
 
 
 @pytest.mark.parametrize(

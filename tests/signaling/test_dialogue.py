@@ -80,11 +80,13 @@ def test_what_nodes_do_not_say_is_raw(message: Message):
     assert to_message(tokens) == message
 
 
+@pytest.mark.parametrize("begins", [False, True])
 @pytest.mark.parametrize("context", [None, 1, 64])
-def test_messages_in_a_dialogue_say_who_speaks_and_of_whom(context: int | None):
+def test_messages_in_a_dialogue_say_who_speaks_and_of_whom(context: int | None, begins: bool):
     tokens = to_tokens(ACCEPT)
-    assert unframed(framed(tokens, "<amf>gnb>", context)) == ("<amf>gnb>", context, tokens)
-    assert len(framed(tokens, "<amf>gnb>", context)) == len(tokens) + 1 + (context is not None)
+    found = framed(tokens, "<amf>gnb>", context, begins)
+    assert unframed(found) == ("<amf>gnb>", context, begins, tokens)
+    assert len(found) == len(tokens) + 1 + (context is not None) + begins
 
 
 def test_directions_and_contexts_that_there_are_not_are_refused():

@@ -86,6 +86,19 @@ def test_bounds_hold():
     assert max(lengths) < 160
 
 
+@pytest.mark.parametrize("tokens", range(25, 40, 3))
+def test_wherever_the_bound_is_a_message_can_be_completed(tokens: int):
+    found, random = Vocabulary.of_schema((PFCP,)), np.random.default_rng(0)
+    automaton, close, end = Automaton(found, Bounds(tokens=tokens)), found.ids[CLOSE], found.ids[END]
+    for _ in range(4):
+        automaton.start(["pfcp:SessionEstablishmentRequest"])
+        while not automaton.complete:
+            choices = np.flatnonzero(automaton.allowed())
+            longer = choices[choices != end]
+            # Where a group can end by `</>`, only what it would have taken itself may follow.
+            automaton.advance(close if close in choices else int(random.choice(longer if len(longer) else choices)))
+
+
 def test_only_messages_that_are_asked_for_may_begin():
     found = Vocabulary.of_schema((NAS,))
     automaton = Automaton(found)

@@ -241,7 +241,7 @@ def test_what_is_no_message_of_ngap_is_refused():
         ngap.encode(Message("nas", "RegistrationRequest"))
     with pytest.raises(DecodeError, match="procedure code 200 has no initiating message"):
         ngap.decode(bytes.fromhex("00c80000"))
-    with pytest.raises(DecodeError, match="8 bits expected, 0 left"):
+    with pytest.raises(DecodeError, match="3 octets expected, 0 bits left"):
         ngap.decode(b"")
 
 

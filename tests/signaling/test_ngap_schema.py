@@ -11,6 +11,7 @@ import pytest
 from gentwin.signaling import ngap
 from gentwin.signaling.errors import DecodeError, EncodeError
 from gentwin.signaling.ngap.names import field_name
+from gentwin.signaling.ngap.nas import AROUND_NAS
 from gentwin.signaling.ngap.per import Reader, Writer
 from tests.signaling.ngap_trees import random_message
 
@@ -125,6 +126,16 @@ def test_nas_fields_are_those_that_hold_nas(kinds: list[ngap.Kind]):
     # The element `nasc` has the type of a NAS message, but holds an element of one (TS 38.413, clause 9.2.3.4).
     assert {name for name, kind in parts if kind.type_name == "NAS-PDU"} == ngap.NAS_FIELDS | {"nasc"}
     assert {kind.type_name for name, kind in parts if name in ngap.NAS_FIELDS} == {"NAS-PDU"}
+
+
+def test_nas_is_looked_for_wherever_it_can_be(kinds: list[ngap.Kind]):
+    around: set[str] = set()
+    for kind in kinds:
+        for name, inner in parts_of(kind):
+            below = [part for known in kinds_below(inner).values() for part, _ in parts_of(known)]
+            if not ngap.NAS_FIELDS.isdisjoint(below):
+                around.add(name)
+    assert around == AROUND_NAS
 
 
 @pytest.mark.parametrize(

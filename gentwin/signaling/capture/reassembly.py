@@ -102,6 +102,9 @@ class DatagramFragments:
             self._counts["incomplete_datagram"] += 1
 
 
+_Parts = bytes | tuple["_Parts", "_Parts"]
+
+
 class _Run:
     """Consecutive fragments of one user message."""
 
@@ -110,18 +113,32 @@ class _Run:
     def __init__(self, group: Hashable, number: int, begins: bool, ends: bool, part: bytes, payload_protocol: int):
         self.group, self.first, self.last = group, number, number
         self.begins, self.ends = begins, ends
-        self.parts, self.cost = [part], len(part) + FRAGMENT_COST
+        self.parts: _Parts = part
+        self.cost = len(part) + FRAGMENT_COST
         self.payload_protocol = payload_protocol
 
     def append(self, other: _Run) -> None:
         """Takes over a run that follows."""
-        self.parts += other.parts
+        # Not put together yet, so that fragments in any order take time in proportion to their number.
+        self.parts = self.parts, other.parts
         self.last, self.ends = other.last, other.ends
         self.cost += other.cost
 
     @property
     def whole(self) -> bool:
         return self.begins and self.ends
+
+    @property
+    def content(self) -> bytes:
+        """All bytes."""
+        found, waiting = [], [self.parts]
+        while waiting:
+            parts = waiting.pop()
+            if isinstance(parts, tuple):
+                waiting += reversed(parts)
+            else:
+                found.append(parts)
+        return b"".join(found)
 
 
 class MessageFragments:
@@ -165,7 +182,7 @@ class MessageFragments:
             self._forget(after)
             run.append(after)
         if run.whole:
-            return b"".join(run.parts), run.payload_protocol
+            return run.content, run.payload_protocol
         self._remember(run)
         while self._cost > MAX_WAITING_BYTES:
             self._drop(next(iter(self._runs)))

@@ -13,22 +13,34 @@
 from gentwin.signaling.core.configuration import (
     GENERIC,
     OPEN5GS,
+    Capacity,
     DataNetwork,
     Delays,
+    Faults,
     Flavour,
+    HomeKey,
     NetworkConfiguration,
     Slice,
     Station,
     Timing,
 )
-from gentwin.signaling.core.links import Faults
-from gentwin.signaling.core.policy import AdmitAll, Decision, LoadLimits, Policy, Situation
-from gentwin.signaling.core.population import RECORDED, SLICED, populate
+from gentwin.signaling.core.policy import (
+    AdmitAll,
+    Decision,
+    Load,
+    LoadLimits,
+    Policy,
+    Situation,
+    SliceLimit,
+    SliceLoad,
+    Verdict,
+)
+from gentwin.signaling.core.population import RECORDED, SLICED, Population, Profile, populate
 from gentwin.signaling.core.reference import ReferenceCore
 from gentwin.signaling.core.subscribers import Subscriber, Subscribers, Subscription
 from gentwin.signaling.core.synthesis import SynthesisConfiguration, synthesize
 from gentwin.signaling.core.ue import Ue, Usim
-from gentwin.signaling.core.workload import Behaviour, Workload
+from gentwin.signaling.core.workload import Behaviour, Demand, Workload
 
 __all__ = [
     "GENERIC",
@@ -37,17 +49,25 @@ __all__ = [
     "SLICED",
     "AdmitAll",
     "Behaviour",
+    "Capacity",
     "DataNetwork",
     "Decision",
     "Delays",
+    "Demand",
     "Faults",
     "Flavour",
+    "HomeKey",
+    "Load",
     "LoadLimits",
     "NetworkConfiguration",
     "Policy",
+    "Population",
+    "Profile",
     "ReferenceCore",
     "Situation",
     "Slice",
+    "SliceLimit",
+    "SliceLoad",
     "Station",
     "Subscriber",
     "Subscribers",
@@ -56,6 +76,7 @@ __all__ = [
     "Timing",
     "Ue",
     "Usim",
+    "Verdict",
     "Workload",
     "populate",
     "synthesize",

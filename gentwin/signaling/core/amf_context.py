@@ -23,6 +23,8 @@ DEREGISTERED, REGISTERING, REGISTERED, DEREGISTERING = "deregistered", "register
 class AmfUe:
     """Context of a UE; it lives across connections.
 
+    `sessions` are those that there are; `lingering` are identities of others that the UE is told of all the same.
+
     Args:
         clock: Simulated time.
     """
@@ -35,6 +37,7 @@ class AmfUe:
         "initial",
         "kind",
         "ksi",
+        "lingering",
         "new_tmsi",
         "next_hop",
         "paged",
@@ -69,6 +72,7 @@ class AmfUe:
         self.allowed: tuple[Slice, ...] = ()
         self.rejected: tuple[Slice, ...] = ()
         self.sessions: dict[int, SmfSession] = {}
+        self.lingering: set[int] = set()
         self.initial: Message | None = None
         self.tac = ""
         self.paged: set[int] = set()
@@ -94,10 +98,12 @@ class AmfConnection:
         "ambr_told",
         "amf_id",
         "context",
+        "gone",
         "handover",
         "key_count",
         "ran_id",
         "releasing",
+        "sent",
         "station",
         "stream",
         "tunnels",
@@ -107,8 +113,9 @@ class AmfConnection:
     def __init__(self, amf_id: int, ran_id: int, station: Gnb, stream: int) -> None:
         self.amf_id, self.ran_id, self.station, self.stream = amf_id, ran_id, station, stream
         self.ue: AmfUe | None = None
-        self.context = self.ambr_told = self.releasing = False
+        self.context = self.ambr_told = self.releasing = self.gone = False
         self.key_count = 0
+        self.sent = 0.0
         self.handover: AmfConnection | None = None
         self.tunnels: dict[int, Fields] = {}
 

@@ -32,7 +32,7 @@ class Handovers:
     """
 
     def __init__(self, amf: Amf) -> None:
-        self._amf, self._network, self._links = amf, amf.network, amf.links
+        self._amf, self._network, self._links, self._works = amf, amf.network, amf.links, amf.works
         self.handlers: dict[str, Callable[[AmfConnection, Message], None]] = {
             "HandoverRequired": self._required,
             "HandoverRequestAcknowledge": self._acknowledged,
@@ -83,7 +83,7 @@ class Handovers:
             *n2.ids(message["source_amf_ue_ngap_id"], message["ran_ue_ngap_id"]),
             ("pdu_session_resource_released_list_ps_fail", released),
         )
-        self._links.send_ngap(answer, self._amf, sender, stream, 0.001)
+        self._amf.send_node(answer, sender, stream)
 
     def _forward(
         self, ue: AmfUe, psi: int, tunnel: Fields, then: Callable[[object], None] | None = None, marker: bool = False
@@ -127,7 +127,7 @@ class Handovers:
             self._fail_preparation(source, NO_TARGET)
         elif not sessions or source.handover is not None:
             self._fail_preparation(source, FAILED)
-        elif not self._amf.decide(HANDOVER, ue).admitted:
+        elif not self._amf.admission.decide(self._amf.situation(HANDOVER, ue)).admitted:
             self._fail_preparation(source, NO_RESOURCES)
         else:
             self._prepare(source, target, message, sessions)
@@ -169,7 +169,7 @@ class Handovers:
     def _expire(self, target: AmfConnection) -> None:
         """Gives up a handover that has not ended: the target is told, the source goes on."""
         source = target.handover
-        if source is not None and target.amf_id in self._amf.connections:
+        if source is not None and not target.gone:
             source.handover = target.handover = None
             self._amf.release(target, "radio_network", "tngrelocprep-expiry")
 
@@ -222,7 +222,7 @@ class Handovers:
                 self._forward(ue, psi, tunnel, marker=True)
         for psi in [psi for psi, known in ue.sessions.items() if known.active and psi not in target.tunnels]:
             self._amf.smf.buffer(ue.sessions[psi])
-        self._amf.release(source, *DONE, 0.001)
+        self._amf.release(source, *DONE, self._works.exchange)
 
     def _cancelled(self, source: AmfConnection, message: Message) -> None:
         target, source.handover = source.handover, None

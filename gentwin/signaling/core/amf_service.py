@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gentwin.signaling.core.amf import Amf
 
 UNKNOWN_IDENTITY = 9
-PAGING_STREAM = 0
 SETUP_RESPONSE = "pdu_session_resource_setup_response_transfer"
 
 
@@ -29,9 +28,9 @@ class Services:
     """
 
     def __init__(self, amf: Amf) -> None:
-        self._amf = amf
-        self._network, self._links, self._timing = amf.network, amf.links, amf.network.flavour.timing
-        self.handlers: dict[str, Callable[[AmfConnection, AmfUe, Message], None]] = {
+        self._amf, self._works = amf, amf.works
+        self._network, self._timing = amf.network, amf.network.flavour.timing
+        self.nas_handlers: dict[str, Callable[[AmfConnection, AmfUe, Message], None]] = {
             "ConfigurationUpdateComplete": self._updated,
             "5GMMStatus": self._told_error,
         }
@@ -42,25 +41,32 @@ class Services:
         """Takes a service request."""
         request = nas["payload"] if nas.name == PROTECTED else nas
         ue = self._amf.by_tmsi.get(int.from_bytes(request["mobile_identity.tmsi"]))
-        known = ue is not None and ue.state == REGISTERED and ue.security is not None and nas.name == PROTECTED
-        opened = ue.security.open(nas) if known else None
+        opened = ue.security.open(nas) if ue is not None and ue.security is not None and nas.name == PROTECTED else None
         if opened is None or opened.message is None:
             self._reject(connection, UNKNOWN_IDENTITY, None)
             return
-        decision = self._amf.decide(SERVICE, ue)
-        if not decision.admitted:
-            self._reject(connection, decision.cause, decision.back_off)
+        if ue.state != REGISTERED:
+            self._reject(connection, self._network.flavour.implicitly_deregistered_cause, None)
             return
         container = opened.message.get("nas_message_container")
         whole = ue.security.read_container(container, opened.count) if container is not None else None
-        self._accept(connection, ue, whole or opened.message, opened.count)
+        self._amf.attach(connection, ue)
+        self._amf.admission.ask(
+            self._amf.situation(SERVICE, ue),
+            lambda: self._accept(connection, ue, whole or opened.message, opened.count),
+            lambda cause, back_off: self._refuse(connection, ue, cause, back_off),
+            lambda: ue.connection is connection and not connection.releasing,
+        )
+
+    def _refuse(self, connection: AmfConnection, ue: AmfUe, cause: int, back_off: float | None) -> None:
+        ue.paged.clear()
+        self._reject(connection, cause, back_off)
 
     def _reject(self, connection: AmfConnection, cause: int, back_off: float | None) -> None:
         self._amf.send_nas(connection, n1.reject("ServiceReject", cause, back_off), header=None)
         self._amf.release(connection, "nas", "normal-release")
 
     def _accept(self, connection: AmfConnection, ue: AmfUe, request: Message, count: int) -> None:
-        self._amf.attach(connection, ue)
         ue.timers.stop("T3513")
         connection.key_count = count
         status = request.get("pdu_session_status")
@@ -71,10 +77,11 @@ class Services:
         asked = request.get("uplink_data_status")
         wanted = n1.read_sessions(asked or "") | ue.paged
         sessions = [ue.sessions[psi] for psi in sorted(wanted) if psi in ue.sessions]
-        accept = n1.service_accept(frozenset(ue.sessions), asked is not None)
+        lingering = frozenset(ue.lingering)
+        accept = n1.service_accept(frozenset(ue.sessions) | lingering, None if asked is None else lingering)
         entries = tuple(self._setup_item(session) for session in sessions)
-        delay = self._network.flavour.delays.amf
-        self._amf.registrations.set_up_context(connection, ue, accept, delay, entries)
+        work = self._works.amf if asked is None else self._works.exchange
+        self._amf.registrations.set_up_context(connection, ue, accept, work, entries)
 
     def _setup_item(self, session: SmfSession) -> Fields:
         transfer = session.setup_transfer(self._network.upf_address)
@@ -117,14 +124,14 @@ class Services:
         if ue.new_tmsi is None:
             ue.new_tmsi = self._amf.tmsis.allocate()
             self._amf.by_tmsi[ue.new_tmsi] = ue
-        self._send_update(connection, ue, self._timing.attempts, 0.0001)
+        self._send_update(connection, ue, self._timing.attempts)
 
-    def _send_update(self, connection: AmfConnection, ue: AmfUe, attempts: int, median: float = 0.0) -> None:
+    def _send_update(self, connection: AmfConnection, ue: AmfUe, attempts: int) -> None:
         if not attempts or ue.connection is not connection or ue.new_tmsi is None:
             return
         update = n1.new_identity(n1.guti(self._network, ue.new_tmsi))
-        self._amf.send_nas(connection, update, median)
-        ue.timers.start("T3555", self._timing.t3555, self._send_update, connection, ue, attempts - 1)
+        wait = self._amf.send_nas(connection, update)
+        ue.timers.start("T3555", wait + self._timing.t3555, self._send_update, connection, ue, attempts - 1)
 
     def _updated(self, connection: AmfConnection, ue: AmfUe, message: Message) -> None:
         if "T3555" in ue.timers:
@@ -145,9 +152,8 @@ class Services:
             if ue.connection.context and not ue.connection.releasing and not session.active:
                 self._amf.sessions.send_setup(ue.connection, ue, session)
             return
-        begun = bool(ue.paged)
         ue.paged.add(session.psi)
-        if not begun:
+        if "T3513" not in ue.timers:
             self._send_page(ue, self._timing.paging_attempts)
 
     def _send_page(self, ue: AmfUe, attempts: int) -> None:
@@ -160,5 +166,5 @@ class Services:
         message = n2.paging(self._network, tmsi, ue.tac)
         for station in self._amf.stations.values():
             if station.station.tac in self._network.areas:
-                self._links.send_ngap(message, self._amf, station, PAGING_STREAM, 0.0001)
+                self._amf.send_node(message, station)
         ue.timers.start("T3513", self._timing.t3513, self._send_page, ue, attempts - 1)

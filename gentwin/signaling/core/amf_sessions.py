@@ -9,14 +9,16 @@ from gentwin.signaling.core import n1, n1_sessions, n2
 from gentwin.signaling.core.amf_context import AmfConnection, AmfUe
 from gentwin.signaling.core.policy import MODIFICATION, SESSION
 from gentwin.signaling.core.smf import SmfSession
+from gentwin.signaling.core.subscribers import Subscription
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import Message
 
 if TYPE_CHECKING:
     from gentwin.signaling.core.amf import Amf
 
-DNN_NOT_SUPPORTED, PAYLOAD_NOT_FORWARDED = 91, 90
-REGULAR_DEACTIVATION, NO_SUCH_SESSION = 36, 54
+DNN_NOT_SUPPORTED, NOT_FORWARDED = 91, 90
+IPV4_ONLY = 50
+REGULAR_DEACTIVATION, REACTIVATION_REQUESTED, NO_SUCH_SESSION = 36, 39, 54
 SETUP_RESPONSE = "pdu_session_resource_setup_response_transfer"
 
 
@@ -28,9 +30,9 @@ class Sessions:
     """
 
     def __init__(self, amf: Amf) -> None:
-        self._amf, self._smf = amf, amf.smf
+        self._amf, self._smf, self._works = amf, amf.smf, amf.works
         self._network, self._timing = amf.network, amf.network.flavour.timing
-        self._beginning: set[tuple[str, int]] = set()
+        self._beginning: dict[tuple[str, int], AmfConnection] = {}
         self.nas_handlers: dict[str, Callable[[AmfConnection, AmfUe, Message], None]] = {
             "ULNASTransport": self._transport
         }
@@ -52,7 +54,7 @@ class Sessions:
         inner = message["payload_container"]
         handler = self._for_session.get(inner.name) if isinstance(inner, Message) else None
         if handler is None:
-            self._amf.send_nas(connection, n1.status_5gmm(PAYLOAD_NOT_FORWARDED))
+            self._amf.send_nas(connection, n1.status_5gmm(NOT_FORWARDED))
         else:
             handler(connection, ue, message, inner)
 
@@ -60,43 +62,73 @@ class Sessions:
 
     def _establish(self, connection: AmfConnection, ue: AmfUe, message: Message, inner: Message) -> None:
         psi, pti = inner["pdu_session_id"], inner["pti"]
-        if (ue.supi, psi) in self._beginning:
+        if self._beginning.get((ue.supi, psi)) is connection:
             return
         of = n1.read_slice(message["s_nssai"]) if message.get("s_nssai") is not None else ue.allowed[0]
         dnn = message.get("dnn") or ue.subscriber.subscriptions[0].dnn
         subscription = ue.subscriber.find(of, dnn) if of in ue.allowed else None
         if subscription is None:
-            self._not_supported(connection, message)
+            self._not_supported(connection, ue, message, DNN_NOT_SUPPORTED if of in ue.allowed else NOT_FORWARDED)
             return
-        decision = self._amf.decide(SESSION, ue, of, dnn)
-        if not decision.admitted:
-            self._reject(connection, "PDUSessionEstablishmentReject", psi, pti, decision.cause, decision.back_off)
-            return
+        self._beginning[ue.supi, psi] = connection
+        kind = inner.get("pdu_session_type", "ipv4")
+
+        def refuse(cause: int, back_off: float | None) -> None:
+            self._begun(connection, ue, psi)
+            self._reject(connection, "PDUSessionEstablishmentReject", psi, pti, cause, back_off)
+
+        self._amf.admission.ask(
+            self._amf.situation(SESSION, ue, subscription, (subscription.uplink, subscription.downlink)),
+            lambda: self._create(connection, ue, (psi, pti), subscription, kind),
+            refuse,
+            lambda: self._waits(connection, ue, psi),
+        )
+
+    def _waits(self, connection: AmfConnection, ue: AmfUe, psi: int) -> bool:
+        """Returns whether a UE still waits for a session; if not, that is forgotten."""
+        if ue.connection is connection and not connection.releasing:
+            return True
+        self._begun(connection, ue, psi)
+        return False
+
+    def _begun(self, connection: AmfConnection, ue: AmfUe, psi: int) -> None:
+        """Notes that a session is no longer being established over a connection."""
+        if self._beginning.get((ue.supi, psi)) is connection:
+            del self._beginning[ue.supi, psi]
+
+    def _create(
+        self, connection: AmfConnection, ue: AmfUe, which: tuple[int, int], subscription: Subscription, kind: str
+    ) -> None:
+        psi, pti = which
         old = ue.sessions.pop(psi, None)
         if old is not None:
             self._smf.release(old)
-        self._beginning.add((ue.supi, psi))
 
         def then(result: SmfSession | int) -> None:
-            self._beginning.discard((ue.supi, psi))
-            self._established(connection, ue, psi, pti, result)
+            self._begun(connection, ue, psi)
+            self._established(connection, ue, (psi, pti), kind, result)
 
-        self._smf.establish(ue, psi, subscription, inner.get("pdu_session_type", "ipv4"), then)
+        self._smf.establish(ue, psi, subscription, kind, then)
 
-    def _not_supported(self, connection: AmfConnection, message: Message) -> None:
-        if self._network.flavour.unsupported_dnn_status:
-            self._amf.send_nas(connection, n1.status_5gmm(DNN_NOT_SUPPORTED), 0.0003)
+    def _not_supported(self, connection: AmfConnection, ue: AmfUe, message: Message, cause: int) -> None:
+        flavour, inner = self._network.flavour, message["payload_container"]
+        if flavour.keeps_refused_sessions and inner["pdu_session_id"] not in ue.sessions:
+            ue.lingering.add(inner["pdu_session_id"])
+        if flavour.unsupported_dnn_status:
+            self._amf.send_nas(connection, n1.status_5gmm(DNN_NOT_SUPPORTED))
         else:
-            answer = n1_sessions.downlink_transport(message["payload_container"], ("cause_5gmm", DNN_NOT_SUPPORTED))
-            self._amf.send_nas(connection, answer, 0.0003)
+            self._amf.send_nas(connection, n1_sessions.downlink_transport(inner, ("cause_5gmm", cause)))
 
     def _reject(
         self, connection: AmfConnection, name: str, psi: int, pti: int, cause: int, back_off: float | None = None
     ) -> None:
         self._amf.send_nas(connection, n1_sessions.session_reject(name, psi, pti, cause, back_off))
 
-    def _established(self, connection: AmfConnection, ue: AmfUe, psi: int, pti: int, result: SmfSession | int) -> None:
+    def _established(
+        self, connection: AmfConnection, ue: AmfUe, which: tuple[int, int], kind: str, result: SmfSession | int
+    ) -> None:
         gone = ue.connection is not connection or connection.releasing
+        psi, pti = which
         if isinstance(result, int):
             if not gone:
                 self._reject(connection, "PDUSessionEstablishmentReject", psi, pti, result)
@@ -105,10 +137,15 @@ class Sessions:
             self._smf.release(result)
             return
         ue.sessions[psi] = result
+        ue.lingering.discard(psi)
         known = result.subscription
-        servers = self._smf.name_servers(known.dnn)
         accept = n1_sessions.establishment_accept(
-            psi, pti, known.slice, known.dnn, result.address, known.five_qi, result.rates, servers
+            (psi, pti),
+            (known.slice, known.dnn, known.five_qi),
+            result.address,
+            result.rates,
+            self._smf.name_servers(known.dnn),
+            IPV4_ONLY if kind == "ipv4v6" else None,
         )
         self.send_setup(connection, ue, result, accept)
 
@@ -136,7 +173,7 @@ class Sessions:
         if not connection.ambr_told:
             connection.ambr_told = True
             pairs.append(n2.ue_ambr(ue.subscriber.uplink, ue.subscriber.downlink))
-        self._amf.send(connection, n2.message("PDUSessionResourceSetupRequest", *pairs), 0.0005)
+        self._amf.send(connection, n2.message("PDUSessionResourceSetupRequest", *pairs), self._works.smf)
 
     def _resources_set_up(self, connection: AmfConnection, message: Message) -> None:
         ue = connection.ue
@@ -153,11 +190,12 @@ class Sessions:
         if session is None:
             self._reject(connection, name, psi, pti, NO_SUCH_SESSION)
             return
-        decision = self._amf.decide(MODIFICATION, ue, session.slice, session.subscription.dnn)
-        if not decision.admitted:
-            self._reject(connection, name, psi, pti, decision.cause, decision.back_off)
-            return
-        self.change_rates(ue, session, session.rates, pti)
+        self._amf.admission.ask(
+            self._amf.situation(MODIFICATION, ue, session.subscription),
+            lambda: self.change_rates(ue, session, session.rates, pti),
+            lambda cause, back_off: self._reject(connection, name, psi, pti, cause, back_off),
+            lambda: ue.connection is connection and ue.sessions.get(psi) is session,
+        )
 
     def change_rates(self, ue: AmfUe, session: SmfSession, rates: tuple[int, int], pti: int = 0) -> None:
         """Modifies the session AMBR of a session of a connected UE.
@@ -189,14 +227,19 @@ class Sessions:
             pdu_session_resource_modify_request_transfer=Fields((n2.session_ambr(*session.rates),)),
         )
         pair = ("pdu_session_resource_modify_list_mod_req", n2.items([entry]))
-        self._amf.send(connection, n2.message("PDUSessionResourceModifyRequest", *connection.ids, pair), 0.0005)
-        timer = f"T3591/{session.psi}"
-        ue.timers.start(timer, self._timing.t3591, self._send_modification, connection, ue, session, pti, attempts - 1)
+        request = n2.message("PDUSessionResourceModifyRequest", *connection.ids, pair)
+        wait = self._amf.send(connection, request, self._works.smf) + self._timing.t3591
+        again = self._send_modification, connection, ue, session, pti, attempts - 1
+        ue.timers.start(f"T3591/{session.psi}", wait, *again)
 
     def _modified(self, connection: AmfConnection, ue: AmfUe, message: Message, inner: Message) -> None:
         ue.timers.stop(f"T3591/{inner['pdu_session_id']}")
 
     # ------------------------------------------------------------ release
+
+    def forget_all(self) -> None:
+        """Forgets the sessions that are being established."""
+        self._beginning.clear()
 
     def _release(self, connection: AmfConnection, ue: AmfUe, message: Message, inner: Message) -> None:
         psi, pti = inner["pdu_session_id"], inner["pti"]
@@ -205,13 +248,40 @@ class Sessions:
             if f"T3592/{psi}" not in ue.timers:
                 self._reject(connection, "PDUSessionReleaseReject", psi, pti, NO_SUCH_SESSION)
             return
-        ue.timers.stop(f"T3591/{psi}")
-        timer = f"T3592/{psi}"
-        ue.timers.start(timer, self._timing.t3592, lambda: None)
-        cause = inner.get("cause_5gsm", REGULAR_DEACTIVATION)
-        active = session.active
+        self._end(connection, ue, session, pti, inner.get("cause_5gsm", REGULAR_DEACTIVATION))
+
+    def revoke(self, ue: AmfUe, psi: int, cause: int = REGULAR_DEACTIVATION) -> None:
+        """Releases a session by the network; a UE that is idle is not told of it until it comes back.
+
+        Args:
+            ue: Whose.
+            psi: PDU session identity.
+            cause: 5GSM cause; with #39 the UE asks for the session again.
+        """
+        session = ue.sessions.pop(psi, None)
+        if session is None:
+            return
+        if ue.connection is None or ue.connection.releasing:
+            self._smf.release(session)
+        else:
+            self._end(ue.connection, ue, session, 0, cause)
+
+    def lose(self, session: SmfSession) -> None:
+        """Takes the loss of a session at the user plane: the UE is asked to establish it anew."""
+        ue = self._amf.by_supi.get(session.supi)
+        if ue is None or ue.sessions.get(session.psi) is not session:
+            return
+        del ue.sessions[session.psi]
+        if ue.connection is not None and ue.connection.context:
+            which = session.psi, 0
+            self._send_release(ue.connection, ue, which, REACTIVATION_REQUESTED, session.active, self._timing.attempts)
+
+    def _end(self, connection: AmfConnection, ue: AmfUe, session: SmfSession, pti: int, cause: int) -> None:
+        which, active = (session.psi, pti), session.active
+        ue.timers.stop(f"T3591/{session.psi}")
+        ue.timers.start(f"T3592/{session.psi}", self._timing.t3592, lambda: None)
         self._smf.release(
-            session, lambda _: self._send_release(connection, ue, (psi, pti), cause, active, self._timing.attempts)
+            session, lambda _: self._send_release(connection, ue, which, cause, active, self._timing.attempts)
         )
 
     def _send_release(
@@ -230,13 +300,12 @@ class Sessions:
             nas = ("nas_pdu", ue.security.seal(plain))
             listed = ("pdu_session_resource_to_release_list_rel_cmd", n2.items([entry]))
             message = n2.message("PDUSessionResourceReleaseCommand", *connection.ids, nas, listed)
-            self._amf.send(connection, message, 0.0004)
+            wait = self._amf.send(connection, message, self._works.smf)
         else:
-            self._amf.send_nas(connection, plain, 0.0004)
+            wait = self._amf.send_nas(connection, plain, self._works.smf)
         # What is sent again goes without the base station, which has released the resources.
-        ue.timers.start(
-            timer, self._timing.t3592, self._send_release, connection, ue, which, cause, False, attempts - 1
-        )
+        again = self._send_release, connection, ue, which, cause, False, attempts - 1
+        ue.timers.start(timer, wait + self._timing.t3592, *again)
 
     def _released(self, connection: AmfConnection, ue: AmfUe, message: Message, inner: Message) -> None:
         ue.timers.stop(f"T3592/{inner['pdu_session_id']}")

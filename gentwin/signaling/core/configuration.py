@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+from gentwin.signaling.errors import SignalingError
+
+PROFILES = ("profile_a", "profile_b")
+CIPHERING = (0, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,33 +125,152 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """Median times from what is received to what is sent, in seconds, of a core that has nothing else to do.
+    """Median times from what is received to what is sent, in seconds, where nothing else is to be done.
 
     Args:
         spread: Standard deviation of the logarithm of a time.
         ue: UE answers.
-        gnb: Station answers.
-        challenge: AMF asks the home network for a challenge.
+        station: Base station answers.
+        resources: Base station sets up the resources of sessions.
+        setup: AMF takes in a base station.
+        amf: AMF answers.
+        exchange: AMF and SMF agree on what they know of sessions.
+        challenge: AMF is given a challenge by the home network.
         security: AMF has a response checked.
-        registration: AMF registers a UE.
-        amf: AMF answers anything else.
-        session: AMF and SMF create a session.
+        registration: AMF registers a UE with the home network, and is given its policies.
+        deregistration: AMF has all of this forgotten.
+        session: SMF is given the subscription and the policy of a session.
         smf: SMF answers or passes on.
         upf: User plane answers.
-        deregistration: Core forgets a UE.
     """
 
     spread: float = 0.2
-    ue: float = 0.0005
-    gnb: float = 0.00015
-    challenge: float = 0.003
-    security: float = 0.0035
-    registration: float = 0.0065
-    amf: float = 0.0008
-    session: float = 0.006
+    ue: float = 0.00045
+    station: float = 0.00015
+    resources: float = 0.0013
+    setup: float = 0.005
+    amf: float = 0.0002
+    exchange: float = 0.0008
+    challenge: float = 0.0028
+    security: float = 0.0034
+    registration: float = 0.0072
+    deregistration: float = 0.0125
+    session: float = 0.0062
     smf: float = 0.0005
-    upf: float = 0.00015
-    deregistration: float = 0.012
+    upf: float = 0.0001
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many messages a function works on at a time; those that come meanwhile wait, first come, first served.
+
+    Args:
+        amf: AMF by itself, 1 or more; 0 for no limit.
+        smf: SMF by itself, likewise.
+        upf: Control side of the user plane, likewise.
+        services: All other functions, which AMF and SMF ask: AUSF, UDM, PCF; likewise.
+        station: Every base station, likewise.
+
+    Raises:
+        SignalingError: If a number is negative.
+    """
+
+    amf: int = 1
+    smf: int = 1
+    upf: int = 1
+    services: int = 2
+    station: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("amf", "smf", "upf", "services", "station"):
+            if getattr(self, name) < 0:
+                raise SignalingError(f"`{name}` must be 1 or more, or 0 for no limit, got {getattr(self, name)!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class HomeKey:
+    """A private key of the home network, by which it reads concealed identities.
+
+    Args:
+        identifier: Home network public key identifier, 1 to 254.
+        scheme: `profile_a` (X25519) or `profile_b` (P-256).
+        private_key: 64 hex digits.
+
+    Raises:
+        SignalingError: If a value is not one of these.
+
+    Source: 3GPP TS 33.501 clause C.3.4.
+    """
+
+    identifier: int
+    scheme: str
+    private_key: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.identifier <= 254:
+            raise SignalingError(f"`identifier` must be from 1 to 254, got {self.identifier!r}.")
+        if self.scheme not in PROFILES:
+            raise SignalingError(f"`scheme` must be {' or '.join(PROFILES)}, got {self.scheme!r}.")
+        if len(self.private_key) != 64 or set(self.private_key) - set("0123456789abcdefABCDEF"):
+            raise SignalingError("`private_key` must have 64 hex digits.")
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong: on links, as probabilities, and with whole nodes, by Poisson processes. N2 is reliable.
+
+    Args:
+        radio_loss: That a NAS message is lost between UE and base station, in either direction.
+        datagram_loss: That a message on N4 is lost.
+        datagram_repeat: That a message on N4 arrives twice.
+        datagram_late: That a message on N4 is late.
+        late_by: By how much, in seconds.
+        handover_refused: That a base station has no room for a UE that is handed over.
+        handover_cancelled: That a base station takes back a handover that was prepared.
+        acceptance_missed: That a UE that registers at once after it deregistered is not ready to be accepted: it
+            reports #101, and tries again after T3511.
+        station_resets: Base stations per second that reset their link.
+        station_restarts: Base stations per second that fail and start again after the downtime.
+        amf_restarts: How often per second the AMF fails, with all it knows of UEs; it is back after the downtime.
+        upf_restarts: How often per second the user plane fails, with all its sessions; it is back after the downtime.
+        downtime: From a failure to the next start, in seconds.
+
+    Raises:
+        SignalingError: If a value is out of range.
+    """
+
+    radio_loss: float = 0.0
+    datagram_loss: float = 0.0
+    datagram_repeat: float = 0.0
+    datagram_late: float = 0.0
+    late_by: float = 3.0
+    handover_refused: float = 0.0
+    handover_cancelled: float = 0.0
+    acceptance_missed: float = 0.0
+    station_resets: float = 0.0
+    station_restarts: float = 0.0
+    amf_restarts: float = 0.0
+    upf_restarts: float = 0.0
+    downtime: float = 9.0
+
+    def __post_init__(self) -> None:
+        for known in fields(self):
+            value, most = getattr(self, known.name), 1.0 if known.name in PROBABILITIES else float("inf")
+            if not 0 <= value <= most:
+                raise SignalingError(f"`{known.name}` must be from 0 to {most:g}, got {value!r}.")
+
+
+PROBABILITIES = frozenset(
+    {
+        "radio_loss",
+        "datagram_loss",
+        "datagram_repeat",
+        "datagram_late",
+        "handover_refused",
+        "handover_cancelled",
+        "acceptance_missed",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +281,7 @@ class Flavour:
         name: Of the core.
         timing: Values of timers.
         delays: Times to answer.
-        ciphering: NEA algorithm, 0 or 2.
-        integrity: NIA algorithm, 2.
+        ciphering: NEA algorithm, 0 or 2, for UEs that know it; others are not ciphered.
         accept_in_context_setup: Whether a registration is accepted inside the set-up of a context, or before it.
         network_name: Full and short name told in a configuration update after registration; None for no update.
         new_guti_after_paging: Whether a UE that was paged gets a new temporary identity.
@@ -168,14 +291,23 @@ class Flavour:
             or by a downlink transport with the payload not forwarded.
         sd_of_session_reversed: Whether slice differentiators on N4 have their octets reversed.
         router_solicitation_rule: Whether sessions have a rule that brings router solicitations to the control plane.
-        capacity: Relative capacity of the AMF, 0 to 255.
+        keeps_refused_sessions: Whether a session that was refused by a status message stays: the AMF tells the UE
+            that there is one, and the UE asks for it again after T3580.
+        repeats_slices: Whether a UE requests what it was allowed and what it is configured for one after the other,
+            and is allowed all of that; else every slice once.
+        ipv4_only_cause: 5GSM cause for a session of another type than IPv4 where only that is allowed.
+        ipv6_only_cause: 5GSM cause for a session of another type than IPv6 where only that is allowed.
+        implicitly_deregistered_cause: 5GMM cause of the rejected service of a UE that was deregistered meanwhile.
+        relative_capacity: Weight of the AMF among others, 0 to 255.
+
+    Raises:
+        SignalingError: If a value is out of range.
     """
 
     name: str
     timing: Timing = field(default_factory=Timing)
     delays: Delays = field(default_factory=Delays)
     ciphering: int = 0
-    integrity: int = 2
     accept_in_context_setup: bool = True
     network_name: tuple[str, str] | None = None
     new_guti_after_paging: bool = False
@@ -183,7 +315,18 @@ class Flavour:
     unsupported_dnn_status: bool = False
     sd_of_session_reversed: bool = False
     router_solicitation_rule: bool = False
-    capacity: int = 255
+    keeps_refused_sessions: bool = False
+    repeats_slices: bool = False
+    ipv4_only_cause: int = 50
+    ipv6_only_cause: int = 51
+    implicitly_deregistered_cause: int = 10
+    relative_capacity: int = 255
+
+    def __post_init__(self) -> None:
+        if self.ciphering not in CIPHERING:
+            raise SignalingError(f"`ciphering` must be 0 (NEA0) or 2 (NEA2), got {self.ciphering!r}.")
+        if not 0 <= self.relative_capacity <= 255:
+            raise SignalingError(f"`relative_capacity` must be from 0 to 255, got {self.relative_capacity!r}.")
 
 
 OPEN5GS = Flavour(
@@ -193,11 +336,23 @@ OPEN5GS = Flavour(
     unsupported_dnn_status=True,
     sd_of_session_reversed=True,
     router_solicitation_rule=True,
+    keeps_refused_sessions=True,
+    repeats_slices=True,
+    ipv4_only_cause=67,
+    ipv6_only_cause=67,
+    implicitly_deregistered_cause=9,
 )
 """Open5GS 2.7 with UERANSIM 3.3, as recorded."""
 
 GENERIC = Flavour(name="generic", accept_in_context_setup=False)
 """A core that takes the specification's order: a registration is accepted before its context is set up."""
+
+
+HOME_KEYS = (
+    HomeKey(1, "profile_a", "6b1f0b2a35d4a2bd5f0cf1d46a6c5f1f3d8c9a7e24b5604f9b8d217e5a90c331"),
+    HomeKey(2, "profile_b", "2f7c9d4418be3a06e5d1c0972b64af83591e7ad0c6f24b38817d03a95ce6420b"),
+)
+"""One key of each profile, made for this network and for nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +366,8 @@ class NetworkConfiguration:
         data_networks: Of the network.
         areas: Tracking area codes of the registration area, 6 hex digits each.
         flavour: How the core behaves.
+        capacity: How much its functions do at a time.
+        home_keys: Keys by which the home network reads concealed identities.
         amf_name: As stations are told.
         amf_address: Of N2, `host:port`.
         amf_region: 8 bits.
@@ -232,6 +389,8 @@ class NetworkConfiguration:
     )
     areas: tuple[str, ...] = ("000001", "000002", "000003")
     flavour: Flavour = OPEN5GS
+    capacity: Capacity = field(default_factory=Capacity)
+    home_keys: tuple[HomeKey, ...] = HOME_KEYS
     amf_name: str = "open5gs-amf0"
     amf_address: str = "127.0.0.5:38412"
     amf_region: int = 2

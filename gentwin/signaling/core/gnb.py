@@ -9,6 +9,8 @@ from gentwin.signaling.core import n2
 from gentwin.signaling.core.configuration import NetworkConfiguration, Station
 from gentwin.signaling.core.identifiers import Counter
 from gentwin.signaling.core.links import Links
+from gentwin.signaling.core.radio import Radio
+from gentwin.signaling.core.servers import Work, Works
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import Message
 
@@ -24,6 +26,10 @@ NO_ROOM = "radio_network", "no-radio-resources-available-in-target-cell"
 CANCELLED = "radio_network", "handover-cancelled"
 FLOW_ONE = Fields.of(item=Fields.of(qos_flow_identifier=1))
 CONTAINER = b"\x40\x00"  # transparent to the core: RRC between base stations
+LAST_PORT = 65535
+TRIED_AGAIN = 1.0  # seconds from one try to reach the core to the next
+MOVE = 0.02  # median of the seconds in which a UE comes to the target of a handover
+TERMINATED = "mt-Access"
 
 
 class GnbConnection:
@@ -35,13 +41,14 @@ class GnbConnection:
         stream: SCTP stream.
     """
 
-    __slots__ = ("amf_id", "leaving", "ran_id", "sessions", "stream", "ue")
+    __slots__ = ("amf_id", "gone", "leaving", "ran_id", "sent", "sessions", "stream", "ue")
 
     def __init__(self, ran_id: int, ue: Ue | None, stream: int) -> None:
         self.ran_id, self.ue, self.stream = ran_id, ue, stream
         self.amf_id: int | None = None
         self.sessions: dict[int, int] = {}
         self.leaving: Gnb | None = None
+        self.gone, self.sent = False, 0.0
 
 
 class Gnb:
@@ -51,23 +58,26 @@ class Gnb:
         network: Of the core.
         station: This one.
         links: To send with.
+        works: What takes time.
         amf: It belongs to.
-        by_tmsi: UEs by the temporary identity to which they listen.
+        radio: In which it adds itself.
     """
 
     def __init__(
-        self, network: NetworkConfiguration, station: Station, links: Links, amf: Amf, by_tmsi: dict[int, Ue]
+        self, network: NetworkConfiguration, station: Station, links: Links, works: Works, amf: Amf, radio: Radio
     ) -> None:
         self.network, self.station, self.address = network, station, station.address
         self.links, self.amf = links, amf
         self.host = station.address.rpartition(":")[0]
         self.plmn = station.plmn or network.plmn
-        self.accepted = False
+        self.up, self.accepted = True, False
         self.connections: dict[int, GnbConnection] = {}
-        self._by_tmsi = by_tmsi
-        self._delay = network.flavour.delays.gnb
-        self._ids, self._teids = Counter(1, LAST_RAN_ID), Counter(1, LAST_TEID)
-        self._streams = Counter(1, STREAMS)
+        self._by_tmsi = radio.by_tmsi
+        self._work, self._resources = works.of_station()
+        self._move = works.of(MOVE)
+        self._reduction = 0
+        self._number_anew()
+        radio.stations.append(self)
         self._handlers: dict[str, Callable[[GnbConnection, Message], None]] = {
             "DownlinkNASTransport": self._downlink,
             "InitialContextSetupRequest": self._set_up_context,
@@ -84,6 +94,10 @@ class Gnb:
             "ErrorIndication": self._core_lost_context,
         }
 
+    def _number_anew(self) -> None:
+        self._ids, self._teids = Counter(1, LAST_RAN_ID), Counter(1, LAST_TEID)
+        self._streams = Counter(1, STREAMS)
+
     def next_stream(self) -> int:
         """Returns the stream of the next connection."""
         return self._streams.allocate()
@@ -93,21 +107,48 @@ class Gnb:
     def start(self) -> None:
         """Introduces itself to the core; connections there were are gone."""
         self._drop_all()
-        self.accepted = False
+        self.up, self.accepted, self._reduction = True, False, 0
         slices = self.station.slices or self.network.slices
-        message = n2.ng_setup_request(self.plmn, self.station, slices)
-        self.links.send_ngap(message, self, self.amf, NODE_STREAM, 0.001)
+        self._send(n2.ng_setup_request(self.plmn, self.station, slices))
 
     def reset(self) -> None:
         """Resets the link after a failure: all connections are gone at both ends."""
         self._drop_all()
         kind = Fields.of(ng_interface="reset-all")
-        pairs = n2.cause("misc", "om-intervention"), ("reset_type", kind)
-        self.links.send_ngap(n2.message("NGReset", *pairs), self, self.amf, NODE_STREAM, 0.001)
+        self._send(n2.message("NGReset", *(n2.cause("misc", "om-intervention"), ("reset_type", kind))))
+
+    def fail(self) -> None:
+        """Fails, with all its connections; the core notices."""
+        self.amf.lose_station(self)
+        self._lose_association()
+        self.up = False
+        self._number_anew()
+
+    def lose_core(self) -> None:
+        """Takes the end of its association with the core, and tries to set it up again."""
+        self._lose_association()
+        self.links.clock.after(TRIED_AGAIN, self._try_again)
+
+    def _lose_association(self) -> None:
+        """Loses all connections; the next association is another one, from another port."""
+        self.accepted = False
+        self._drop_all()
+        port = int(self.address.rpartition(":")[2])
+        self.address = f"{self.host}:{port + 1 if port < LAST_PORT else 1024}"
+
+    def _try_again(self) -> None:
+        if self.up and self.amf.up:
+            self.start()
+        elif self.up:
+            self.links.clock.after(TRIED_AGAIN, self._try_again)
 
     def _drop_all(self) -> None:
         for connection in [*self.connections.values()]:
             self._drop(connection)
+
+    def _send(self, message: Message, stream: int = NODE_STREAM) -> None:
+        """Sends a message about no connection, or about one that this station does not have."""
+        self.links.send_ngap(message, self, self.amf, stream, self._work)
 
     def receive(self, message: Message, sender: Amf, stream: int) -> None:
         """Takes a message of the core."""
@@ -115,24 +156,24 @@ class Gnb:
             self._page(message)
         elif message.name == "NGSetupResponse":
             self.accepted = True
+        elif message.name == "OverloadStart":
+            self._reduction = message["amf_traffic_load_reduction_indication"]
+        elif message.name == "OverloadStop":
+            self._reduction = 0
         elif message.name == "HandoverRequest":
             self._prepare_handover(message, stream)
         elif message.name in self._handlers:
             self._for_connection(message, stream)
 
     def _for_connection(self, message: Message, stream: int) -> None:
-        fields = message.fields
-        ran_id = fields.get("ran_ue_ngap_id", fields.get("ue_ngap_ids.ue_ngap_id_pair.ran_ue_ngap_id"))
-        amf_id = fields.get("amf_ue_ngap_id", fields.get("ue_ngap_ids.ue_ngap_id_pair.amf_ue_ngap_id"))
+        amf_id, ran_id = n2.read_ids(message)
         connection = self.connections.get(ran_id)
         if connection is None or connection.amf_id not in (None, amf_id):
             if message.name == "UEContextReleaseCommand":
-                self.links.send_ngap(
-                    n2.message("UEContextReleaseComplete", *n2.ids(amf_id, ran_id)), self, self.amf, stream, self._delay
-                )
+                self._send(n2.message("UEContextReleaseComplete", *n2.ids(amf_id, ran_id)), stream)
             elif message.name != "ErrorIndication" and ran_id is not None:
                 pairs = *n2.ids(amf_id, ran_id), n2.cause("radio_network", "unknown-local-UE-NGAP-ID")
-                self.links.send_ngap(n2.message("ErrorIndication", *pairs), self, self.amf, stream, self._delay)
+                self._send(n2.message("ErrorIndication", *pairs), stream)
             return
         connection.amf_id = amf_id
         self._handlers[message.name](connection, message)
@@ -141,21 +182,36 @@ class Gnb:
         return n2.location(self.plmn, self.station, self.links.seconds)
 
     def _answer(
-        self, connection: GnbConnection, name: str, *pairs: n2.Pair, located: bool = True, median: float | None = None
+        self,
+        connection: GnbConnection,
+        name: str,
+        *pairs: n2.Pair,
+        located: bool = True,
+        work: Work | None = None,
+        last: bool = False,
     ) -> None:
+        """Sends a message about a connection, after some work: an answer's, if not given; the last one in any case."""
         where = (self._where(),) if located else ()
         message = n2.message(name, *n2.ids(connection.amf_id, connection.ran_id), *pairs, *where)
-        self.links.send_ngap(message, self, self.amf, connection.stream, self._delay if median is None else median)
+        work = self._work if work is None else work
+        self.links.send_ngap(message, self, self.amf, connection.stream, work, connection, last)
 
     # ------------------------------------------------------------ NAS
 
-    def connect(self, ue: Ue) -> GnbConnection:
-        """Returns a new connection of a UE."""
+    def connect(self, ue: Ue, cause: str | None = None) -> GnbConnection | None:
+        """Returns a new connection of a UE; None if it is refused for the sake of an overloaded core.
+
+        Args:
+            ue: Who.
+            cause: RRC establishment cause; None for one that was handed over.
+        """
+        if cause not in (None, TERMINATED) and self.links.happens(self._reduction / 100):
+            return None
         connection = GnbConnection(self._ids.allocate(self.connections), ue, self.next_stream())
         self.connections[connection.ran_id] = connection
         return connection
 
-    def carry_first(self, connection: GnbConnection, nas: Message, cause: str, tmsi: int | None, median: float) -> None:
+    def carry_first(self, connection: GnbConnection, nas: Message, cause: str, tmsi: int | None, work: Work) -> None:
         """Sends the first NAS message of a connection.
 
         Args:
@@ -163,7 +219,7 @@ class Gnb:
             nas: What the UE says.
             cause: RRC establishment cause.
             tmsi: Temporary identity that the UE gave on the air; None for none.
-            median: Of the time until it is sent, in seconds.
+            work: Of the UE, to be done before.
         """
         pairs: list[n2.Pair] = [
             ("ran_ue_ngap_id", connection.ran_id),
@@ -174,12 +230,12 @@ class Gnb:
         if tmsi is not None:
             pairs.append(("five_g_s_tmsi", n2.s_tmsi(self.network, tmsi)))
         message = n2.message("InitialUEMessage", *pairs, ("ue_context_request", "requested"))
-        self.links.send_ngap(message, self, self.amf, connection.stream, median)
+        self.links.send_ngap(message, self, self.amf, connection.stream, work, connection)
 
-    def carry(self, connection: GnbConnection, nas: Message, median: float) -> None:
+    def carry(self, connection: GnbConnection, nas: Message, work: Work) -> None:
         """Sends a NAS message of a UE, unless the air loses it; arguments as of `carry_first`."""
         if connection.amf_id is not None and not self.links.happens(self.links.faults.radio_loss):
-            self._answer(connection, "UplinkNASTransport", ("nas_pdu", nas), median=median)
+            self._answer(connection, "UplinkNASTransport", ("nas_pdu", nas), work=work)
 
     def _to_ue(self, connection: GnbConnection, nas: Message | None) -> None:
         ue = connection.ue
@@ -214,7 +270,8 @@ class Gnb:
                 for item in listed.all("item")
             )
             pairs = (("pdu_session_resource_setup_list_cxt_res", entries),)
-        self._answer(connection, "InitialContextSetupResponse", *pairs, located=False)
+        work = self._resources if pairs else self._work
+        self._answer(connection, "InitialContextSetupResponse", *pairs, located=False, work=work)
         self._to_ue(connection, message.get("nas_pdu"))
 
     def _set_up_sessions(self, connection: GnbConnection, message: Message) -> None:
@@ -225,7 +282,7 @@ class Gnb:
             entries.append(Fields.of(pdu_session_id=psi, pdu_session_resource_setup_response_transfer=transfer))
             self._to_ue(connection, item.get("pdu_session_nas_pdu"))
         pair = ("pdu_session_resource_setup_list_su_res", n2.items(entries))
-        self._answer(connection, "PDUSessionResourceSetupResponse", pair, median=0.001)
+        self._answer(connection, "PDUSessionResourceSetupResponse", pair, work=self._resources)
 
     def _modify_sessions(self, connection: GnbConnection, message: Message) -> None:
         entries = []
@@ -250,7 +307,7 @@ class Gnb:
         """Asks the core to release a connection."""
         if connection.amf_id is None:
             self._drop(connection)
-        if connection.ran_id not in self.connections:
+        if connection.gone:
             return
         pairs = []
         if connection.sessions:
@@ -259,12 +316,14 @@ class Gnb:
         self._answer(connection, "UEContextReleaseRequest", *pairs, n2.cause(*cause), located=False)
 
     def _release_context(self, connection: GnbConnection, message: Message) -> None:
-        self._answer(connection, "UEContextReleaseComplete")
+        self._answer(connection, "UEContextReleaseComplete", last=True)
         self._drop(connection)
 
     def _drop(self, connection: GnbConnection) -> None:
-        if self.connections.pop(connection.ran_id, None) is None:
+        if connection.gone:
             return
+        del self.connections[connection.ran_id]
+        connection.gone = True
         ue, connection.ue = connection.ue, None
         if ue is not None and ue.connection is connection:
             ue.released()
@@ -280,7 +339,7 @@ class Gnb:
         if ue is None or connection.amf_id is None or connection.leaving is not None or not connection.sessions:
             return
         del self.connections[connection.ran_id]
-        connection.ue = None
+        connection.ue, connection.gone = None, True
         target._switch_path(ue, connection)
 
     def _switch_path(self, ue: Ue, old: GnbConnection) -> None:
@@ -299,10 +358,10 @@ class Gnb:
             ("ran_ue_ngap_id", connection.ran_id),
             ("source_amf_ue_ngap_id", connection.amf_id),
             self._where(),
-            n2.security_capabilities(ue.algorithms),
+            n2.security_capabilities(ue.usim.algorithms),
             ("pdu_session_resource_to_be_switched_dl_list", n2.items(entries)),
         )
-        self.links.send_ngap(message, self, self.amf, connection.stream, 0.005)
+        self.links.send_ngap(message, self, self.amf, connection.stream, self._resources, connection)
 
     def _switch_failed(self, connection: GnbConnection, message: Message) -> None:
         self._drop(connection)
@@ -338,7 +397,7 @@ class Gnb:
         amf_id = message["amf_ue_ngap_id"]
         if self.links.happens(self.links.faults.handover_refused):
             failure = n2.message("HandoverFailure", ("amf_ue_ngap_id", amf_id), n2.cause(*NO_ROOM))
-            self.links.send_ngap(failure, self, self.amf, stream, 0.001)
+            self._send(failure, stream)
             return
         connection = GnbConnection(self._ids.allocate(self.connections), None, stream)
         self.connections[connection.ran_id] = connection
@@ -357,7 +416,7 @@ class Gnb:
             ("pdu_session_resource_admitted_list", n2.items(entries)),
             ("target_to_source_transparent_container", CONTAINER + connection.ran_id.to_bytes(4)),
             located=False,
-            median=0.002,
+            work=self._resources,
         )
 
     def _command_handover(self, connection: GnbConnection, message: Message) -> None:
@@ -378,7 +437,7 @@ class Gnb:
             connection, "UplinkRANStatusTransfer", ("ran_status_transfer_transparent_container", status), located=False
         )
         place = int.from_bytes(message["target_to_source_transparent_container"][len(CONTAINER) :])
-        self.links.clock.after(self.links.delay(0.02), target.arrive, ue, connection, place)
+        self.links.clock.after(self._move.seconds(), target.arrive, ue, connection, place)
 
     def arrive(self, ue: Ue, old: GnbConnection, ran_id: int) -> None:
         """Takes a UE that was handed over and has come, and tells the core.
@@ -389,7 +448,7 @@ class Gnb:
             ran_id: Of its connection here.
         """
         connection = self.connections.get(ran_id)
-        if connection is None or ue.connection is not old:
+        if connection is None or connection.ue is not None or ue.connection is not old:
             return
         old.ue, connection.ue = None, ue
         ue.station, ue.connection = self, connection

@@ -12,14 +12,21 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from gentwin.signaling.core.configuration import NetworkConfiguration, Slice
+from gentwin.signaling.core.home import HomePublicKey
+from gentwin.signaling.errors import SignalingError
 from gentwin.signaling.fields import Fields, Value
 from gentwin.signaling.messages import NAS, Message
 
-NATIVE_NO_KEY = Fields.of(tsc="native", ksi=7)
+NO_KEYS = 7
+LARGEST_COUNT = 31
+TIMER_2_UNITS = {"2 s": 2, "1 min": 60, "6 min": 360}
+TIMER_3_UNITS = {"2 s": 2, "30 s": 30, "1 min": 60, "10 min": 600, "1 h": 3600, "10 h": 36_000, "320 h": 1_152_000}
+"""Units of GPRS timers 2 and 3 in seconds, the finest first."""
 ALL_ALGORITHMS = Fields.of(
     ea="ea0 ea1 ea2 ea3", ia="ia0 ia1 ia2 ia3", eea="eea0 eea1 eea2 eea3", eia="eia0 eia1 eia2 eia3"
 )
-NULL_INTEGRITY_ONLY = ALL_ALGORITHMS.with_value("ia", "ia0").with_value("eia", "eia0")
+NO_COMMON_INTEGRITY = ALL_ALGORITHMS.with_value("ia", "ia0 ia1").with_value("eia", "eia0 eia1")
+NULL_CIPHERING = ALL_ALGORITHMS.with_value("ea", "ea0").with_value("eea", "eea0")
 _CAPABILITY_5GMM = ("capability_5gmm", Fields.of(octet_3=""))
 _NO_UPDATE = (
     "update_type",
@@ -70,9 +77,7 @@ def timer_3(seconds: float) -> Fields:
     """Returns a timer as GPRS timer 3, rounded down to the finest unit in which it fits; 0 is deactivated."""
     if not seconds:
         return Fields.of(unit="deactivated", value=0)
-    steps = ((2, "2 s"), (30, "30 s"), (60, "1 min"), (600, "10 min"), (3600, "1 h"), (36000, "10 h"))
-    unit, name = next(step for step in steps if seconds // step[0] <= 31)
-    return Fields.of(unit=name, value=int(seconds // unit))
+    return _timer(seconds, TIMER_3_UNITS)
 
 
 @lru_cache(256)
@@ -84,8 +89,25 @@ def periodic_timer(seconds: float) -> Fields:
 @lru_cache(256)
 def timer_2(seconds: float) -> Fields:
     """Returns a timer as GPRS timer 2, rounded down to the finest unit in which it fits."""
-    unit, name = next(step for step in ((2, "2 s"), (60, "1 min"), (360, "6 min")) if seconds // step[0] <= 31)
+    return _timer(seconds, TIMER_2_UNITS)
+
+
+def _timer(seconds: float, units: dict[str, int]) -> Fields:
+    name, unit = next(((name, unit) for name, unit in units.items() if seconds // unit <= LARGEST_COUNT), (None, 0))
+    if name is None:
+        raise SignalingError(f"`seconds` must be at most {LARGEST_COUNT * max(units.values())}, got {seconds!r}.")
     return Fields.of(unit=name, value=int(seconds // unit))
+
+
+def read_timer_2(timer: Fields) -> float:
+    """Returns the seconds that a GPRS timer 2 stands for; 0 if it is deactivated."""
+    return TIMER_2_UNITS.get(timer["unit"], 0) * timer["value"]
+
+
+def read_timer_3(timer: Fields) -> float:
+    """Returns the seconds that a GPRS timer 3 stands for; infinite if it is deactivated."""
+    unit = TIMER_3_UNITS.get(timer["unit"])
+    return float("inf") if unit is None else unit * timer["value"]
 
 
 @lru_cache(64)
@@ -110,15 +132,34 @@ def read_sessions(text: str) -> frozenset[int]:
 
 def suci(supi: str, mnc_digits: int) -> Fields:
     """Returns a subscription permanent identifier as the null scheme conceals it: not at all."""
-    return Fields.of(
-        type="suci",
-        supi_format="imsi",
-        mcc=supi[:3],
-        mnc=supi[3 : 3 + mnc_digits],
-        routing_indicator="0000",
-        protection_scheme="null",
-        home_network_public_key_id=0,
-        msin=supi[3 + mnc_digits :],
+    return _suci(supi, mnc_digits, "null", 0, ("msin", supi[3 + mnc_digits :]))
+
+
+def concealed_suci(supi: str, mnc_digits: int, key: HomePublicKey, ephemeral_private_key: bytes) -> Fields:
+    """Returns a subscription permanent identifier concealed for the home network.
+
+    Args:
+        supi: Digits of the IMSI.
+        mnc_digits: How many of these are the mobile network code.
+        key: Of the home network.
+        ephemeral_private_key: 32 random bytes, new for every concealment.
+    """
+    output = key.conceal(supi[3 + mnc_digits :], ephemeral_private_key)
+    return _suci(supi, mnc_digits, f"ecies_{key.scheme}", key.identifier, ("scheme_output", output))
+
+
+def _suci(supi: str, mnc_digits: int, scheme: str, key: int, output: tuple[str, Value]) -> Fields:
+    return Fields(
+        (
+            ("type", "suci"),
+            ("supi_format", "imsi"),
+            ("mcc", supi[:3]),
+            ("mnc", supi[3 : 3 + mnc_digits]),
+            ("routing_indicator", "0000"),
+            ("protection_scheme", scheme),
+            ("home_network_public_key_id", key),
+            output,
+        )
     )
 
 
@@ -171,7 +212,7 @@ def whole_registration_request(
     network: NetworkConfiguration | None = None,
     status: frozenset[int] | None = None,
 ) -> Message:
-    """Returns a registration request with all there is to say; arguments beyond those of `registration_request`:
+    """Returns a registration request with all there is to say.
 
     Args:
         kind: Of registration.
@@ -184,7 +225,7 @@ def whole_registration_request(
         status: Sessions that there are; None if it is not said.
     """
     start = _request_start(kind, ksi, identity, algorithms)
-    pairs = [*start[:3], _CAPABILITY_5GMM, start[3]]
+    pairs = [*start[:3], _CAPABILITY_5GMM, start[3]] if kind == "initial" else start
     if slices:
         pairs.append(("requested_nssai", nssai(tuple(slices))))
     if tac is not None and network is not None:
@@ -360,7 +401,12 @@ def network_deregistration(cause: int, again: bool = False) -> Message:
 
 
 @lru_cache(1024)
-def service_accept(status: frozenset[int], reactivated: bool) -> Message:
-    """Returns the acceptance of a service request: sessions that there are, and that those asked for are back."""
-    result = (("pdu_session_reactivation_result", ""),) if reactivated else ()
+def service_accept(status: frozenset[int], failed: frozenset[int] | None) -> Message:
+    """Returns the acceptance of a service request.
+
+    Args:
+        status: Sessions that there are.
+        failed: Those of them that could not be activated; None if none was to be.
+    """
+    result = () if failed is None else (("pdu_session_reactivation_result", sessions(failed)),)
     return message("ServiceAccept", ("pdu_session_status", sessions(status)), *result)

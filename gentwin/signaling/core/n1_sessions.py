@@ -114,28 +114,32 @@ def _name_servers(addresses: Sequence[str]) -> tuple[str, Fields]:
 
 
 def establishment_accept(
-    psi: int, pti: int, of: Slice, dnn: str, address: str, five_qi: int, rates: tuple[int, int], servers: Sequence[str]
+    transaction: tuple[int, int],
+    what: tuple[Slice, str, int],
+    address: str,
+    rates: tuple[int, int],
+    servers: Sequence[str],
+    cause: int | None = None,
 ) -> Message:
     """Returns the acceptance of a session, in its transport.
 
     Args:
-        psi: PDU session identity.
-        pti: Procedure transaction identity.
-        of: Slice.
-        dnn: Data network.
+        transaction: PDU session identity and procedure transaction identity.
+        what: Slice, data network, and 5QI of the default flow.
         address: IPv4 address of the UE.
-        five_qi: Of the default flow.
         rates: Session AMBR uplink and downlink in bit/s.
         servers: Addresses of name servers.
+        cause: 5GSM cause why the session is not of the type that was asked for; None if it is.
     """
+    of, dnn, five_qi = what
     inner = session_message(
         "PDUSessionEstablishmentAccept",
-        psi,
-        pti,
+        *transaction,
         ("selected_pdu_session_type", "ipv4"),
         ("selected_ssc_mode", 1),
         _DEFAULT_RULE,
         session_ambr(*rates),
+        *(() if cause is None else (("cause_5gsm", cause),)),
         ("pdu_address", Fields.of(type="ipv4", ipv4_address=address)),
         ("s_nssai", s_nssai(of)),
         _flow(five_qi),

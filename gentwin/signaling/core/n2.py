@@ -30,6 +30,15 @@ def ids(amf_ue: int, ran_ue: int) -> tuple[Pair, Pair]:
     return ("amf_ue_ngap_id", amf_ue), ("ran_ue_ngap_id", ran_ue)
 
 
+def read_ids(message: Message) -> tuple[int | None, int | None]:
+    """Returns the identities of the connection that a message to a base station is about; None for those not in it."""
+    found = dict(message.fields[:2])
+    pair = found.get("ue_ngap_ids")
+    if pair is not None:
+        found = dict(pair["ue_ngap_id_pair"])
+    return found.get("amf_ue_ngap_id"), found.get("ran_ue_ngap_id")
+
+
 def items(entries: Iterable[Fields]) -> Fields:
     """Returns a list."""
     return Fields(("item", entry) for entry in entries)
@@ -220,7 +229,7 @@ def ng_setup_response(network: NetworkConfiguration) -> Message:
         "NGSetupResponse",
         ("amf_name", network.amf_name),
         ("served_guami_list", items([Fields.of(guami=guami(network))])),
-        ("relative_amf_capacity", network.flavour.capacity),
+        ("relative_amf_capacity", network.flavour.relative_capacity),
         ("plmn_support_list", items([support])),
     )
 
@@ -228,6 +237,13 @@ def ng_setup_response(network: NetworkConfiguration) -> Message:
 def ng_setup_failure(group: str, value: str) -> Message:
     """Returns why a base station is not accepted."""
     return message("NGSetupFailure", cause(group, value), ("time_to_wait", "v10s"))
+
+
+def overload_start(reduction: int) -> Message:
+    """Returns the request to refuse so many percent of new connections, 1 to 99."""
+    response = Fields.of(overload_action="reject-rrc-cr-signalling")
+    pairs = ("amf_overload_response", response), ("amf_traffic_load_reduction_indication", reduction)
+    return message("OverloadStart", *pairs)
 
 
 # ---------------------------------------------------------------- contexts

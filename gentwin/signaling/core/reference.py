@@ -7,10 +7,13 @@ from random import Random
 
 from gentwin.signaling.core.amf import Amf
 from gentwin.signaling.core.clock import Clock
-from gentwin.signaling.core.configuration import NetworkConfiguration
+from gentwin.signaling.core.configuration import Faults, NetworkConfiguration
 from gentwin.signaling.core.gnb import Gnb
-from gentwin.signaling.core.links import Faults, Links
-from gentwin.signaling.core.policy import AdmitAll, Policy
+from gentwin.signaling.core.home import HomeNetwork
+from gentwin.signaling.core.links import Links
+from gentwin.signaling.core.policy import AdmitAll, Load, Policy
+from gentwin.signaling.core.radio import Radio
+from gentwin.signaling.core.servers import Works
 from gentwin.signaling.core.smf import Smf
 from gentwin.signaling.core.subscribers import Subscribers
 from gentwin.signaling.core.ue import Ue, Usim
@@ -38,15 +41,23 @@ class ReferenceCore:
         seed: int = 0,
     ) -> None:
         self.network, self.subscribers = network, subscribers
-        self.clock, self.random = Clock(), Random(seed)
-        spread = network.flavour.delays.spread
-        self.links = Links(self.clock, self.random, faults or Faults(), spread, network.start)
-        self.smf, self.upf = Smf(network, self.links), Upf(network, self.links)
+        self.clock, self.random, self.load = Clock(), Random(seed), Load()
+        self.links = Links(self.clock, self.random, faults or Faults(), network.start)
+        self.works = Works(network.flavour.delays, network.capacity, self.clock, self.random)
+        self.smf = Smf(network, self.links, self.works, self.load)
+        self.upf = Upf(network, self.links, self.works)
         self.smf.peer, self.upf.peer = self.upf, self.smf
-        self.amf = Amf(network, self.links, subscribers, self.smf, policy or AdmitAll())
-        self.by_tmsi: dict[int, Ue] = {}
-        self.stations = [Gnb(network, entry, self.links, self.amf, self.by_tmsi) for entry in network.stations]
+        home = HomeNetwork(network, subscribers, self.random)
+        self.amf = Amf(network, self.links, self.works, home, self.smf, policy or AdmitAll())
+        self.radio = Radio()
+        for station in network.stations:
+            Gnb(network, station, self.links, self.works, self.amf, self.radio)
         self.ues: dict[str, Ue] = {}
+
+    @property
+    def stations(self) -> list[Gnb]:
+        """Base stations, in the order of the configuration."""
+        return self.radio.stations
 
     def start(self) -> None:
         """Sets up the association on N4, and the links of the base stations three seconds later."""
@@ -61,7 +72,8 @@ class ReferenceCore:
             usim: Its subscription.
             station: It camps on; the first if not given.
         """
-        ue = self.ues[usim.supi] = Ue(self.network, usim, station or self.stations[0], self.links, self.by_tmsi)
+        ue = Ue(self.network, usim, station or self.stations[0], self.links, self.works, self.radio)
+        self.ues[usim.supi] = ue
         return ue
 
     def run(self, until: float) -> Iterator[Record]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter as Count
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from gentwin.signaling.core.configuration import DataNetwork, NetworkConfigurati
 from gentwin.signaling.core.identifiers import Addresses, Counter, ExhaustedError, Pool
 from gentwin.signaling.core.links import Links
 from gentwin.signaling.core.pfcp_node import PfcpNode
+from gentwin.signaling.core.policy import Load
+from gentwin.signaling.core.servers import Work, Works
 from gentwin.signaling.core.subscribers import Subscriber, Subscription
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import Message
@@ -18,7 +19,9 @@ from gentwin.signaling.messages import Message
 if TYPE_CHECKING:
     from gentwin.signaling.core.amf_context import AmfUe
 
-INSUFFICIENT_RESOURCES, UNKNOWN_TYPE, NETWORK_FAILURE, IPV6_ONLY = 26, 28, 38, 51
+INSUFFICIENT_RESOURCES, UNKNOWN_TYPE, NETWORK_FAILURE = 26, 28, 38
+NOT_ASSOCIATED = "no_established_pfcp_association"
+INTERNET_TYPES = ("ipv4", "ipv6", "ipv4v6")
 Then = Callable[["SmfSession | None"], None]
 
 
@@ -37,7 +40,6 @@ class SmfSession:
     __slots__ = (
         "active",
         "address",
-        "handed_over",
         "peer_seid",
         "psi",
         "rates",
@@ -54,7 +56,6 @@ class SmfSession:
         self.rates = subscription.uplink, subscription.downlink
         self.peer_seid = self.uplink_teid = 0
         self.active = False
-        self.handed_over: tuple[str, int] | None = None
 
     @property
     def slice(self) -> Slice:
@@ -73,13 +74,17 @@ class Smf(PfcpNode):
     Args:
         network: Of the core.
         links: To send with.
+        works: What takes time.
+        load: Of the core, in which it counts its sessions.
     """
 
-    def __init__(self, network: NetworkConfiguration, links: Links) -> None:
-        super().__init__(network, links, network.smf_address, network.flavour.delays.smf)
+    def __init__(self, network: NetworkConfiguration, links: Links, works: Works, load: Load) -> None:
+        super().__init__(network, links, network.smf_address, works.smf)
+        self.load, self._works = load, works
         self.sessions: dict[tuple[str, int], SmfSession] = {}
-        self.of_slices: Count[Slice] = Count()
         self.page: Callable[[SmfSession], None] = lambda session: None
+        self.lost: Callable[[SmfSession], None] = lambda session: None
+        self.relieved: Callable[[], None] = lambda: None
         self._by_seid: dict[int, SmfSession] = {}
         self._networks: dict[str, DataNetwork] = {entry.dnn: entry for entry in network.data_networks}
         self._addresses = {entry.dnn: Addresses(entry.addresses) for entry in network.data_networks}
@@ -90,25 +95,28 @@ class Smf(PfcpNode):
 
     def start(self) -> None:
         """Sets up the association with the user plane."""
-        self.request(
-            "AssociationSetupRequest",
-            n4.node_id(self.host),
-            ("recovery_time_stamp", self._started),
-            ("cp_function_features", ""),
-            answered=self._associated,
-            median=0.0,
-        )
+        pairs = n4.node_id(self.host), ("recovery_time_stamp", self.started), ("cp_function_features", "")
+        self.request("AssociationSetupRequest", *pairs, answered=self._associated)
 
     def _associated(self, response: Message | None) -> None:
         self.associated = response is not None and response["cause"] == "request_accepted"
         if self.associated:
-            self._links.clock.after(5e-4, self.start_heartbeats, 0.0)
+            self.peer_started = response["recovery_time_stamp"]
+            self._links.clock.after(5e-4, self.start_heartbeats)
         else:
             self.lost_peer()
 
     def lost_peer(self) -> None:
         """Tries again to set up the association, after a while."""
         self._links.clock.after(self._network.flavour.timing.heartbeat, self.start)
+
+    def peer_restarted(self) -> None:
+        """Takes the loss of all sessions at a user plane that has started again."""
+        self.associated = False
+        for session in [*self.sessions.values()]:
+            self._forget(session)
+            self.lost(session)
+        self.start()
 
     # ------------------------------------------------------------ sessions
 
@@ -128,19 +136,22 @@ class Smf(PfcpNode):
             kind: Type that the UE asked for.
             then: Called with the session, or with the 5GSM cause why there is none.
         """
+        old = self.sessions.get((ue.supi, psi))
+        if old is not None:
+            self.release(old)
         cause = self._refuse(subscription, kind)
+        if not cause:
+            try:
+                address = self._addresses[subscription.dnn].allocate(subscription.address)
+            except ExhaustedError:
+                cause = INSUFFICIENT_RESOURCES
         if cause:
-            self._links.clock.after(self._links.delay(self._median), then, cause)
-            return
-        try:
-            address = self._addresses[subscription.dnn].allocate(subscription.address)
-        except ExhaustedError:
-            self._links.clock.after(self._links.delay(self._median), then, INSUFFICIENT_RESOURCES)
+            self._links.clock.after(self._works.session.seconds(), then, cause)
             return
         seid = self._seids.allocate()
         session = SmfSession(ue.supi, psi, subscription, seid, self._teids.allocate(), address)
         self.sessions[ue.supi, psi] = self._by_seid[seid] = session
-        self.of_slices[session.slice] += 1
+        self.load.add_session(session.slice, session.rates)
         self.request(
             "SessionEstablishmentRequest",
             n4.node_id(self.host),
@@ -148,18 +159,19 @@ class Smf(PfcpNode):
             *self._rules(session, ue.subscriber, ue.imeisv),
             seid=0,
             answered=lambda response: self._established(session, response, then),
-            median=self._network.flavour.delays.session,
+            work=self._works.session,
         )
 
     def _refuse(self, subscription: Subscription, kind: str) -> int:
-        """Returns the 5GSM cause why a type of session is refused; 0 if it is not."""
+        """Returns the 5GSM cause why a type of session is refused; 0 if it is not. Sessions are of IPv4."""
+        flavour = self._network.flavour
         if not self.associated or subscription.dnn not in self._networks:
             return NETWORK_FAILURE
-        if kind not in ("ipv4", "ipv6", "ipv4v6"):
+        if kind not in INTERNET_TYPES:
             return UNKNOWN_TYPE
-        if "ipv4" not in subscription.session_types:
-            return IPV6_ONLY
-        return 0
+        if "ipv4" not in subscription.session_types and "ipv4v6" not in subscription.session_types:
+            return flavour.ipv6_only_cause
+        return flavour.ipv4_only_cause if kind == "ipv6" else 0
 
     def _rules(self, session: SmfSession, subscriber: Subscriber, imeisv: str) -> tuple[n4.Pair, ...]:
         known, flavour = session.subscription, self._network.flavour
@@ -177,6 +189,9 @@ class Smf(PfcpNode):
     ) -> None:
         if response is None or response["cause"] != "request_accepted":
             self._forget(session)
+            if response is not None and response["cause"] == NOT_ASSOCIATED and self.associated:
+                self.associated = False
+                self.start()
             then(NETWORK_FAILURE)
             return
         session.peer_seid = response["f_seid.seid"]
@@ -197,25 +212,28 @@ class Smf(PfcpNode):
         """
         session.active = True
         update = n4.forward_to_station(session.subscription.dnn, host, teid, marker)
-        self._update(session, then, update)
+        self._update(session, then, update, self._works.smf)
 
     def buffer(self, session: SmfSession, then: Then | None = None) -> None:
         """Lets downlink packets of a session wait; arguments as of `forward`."""
         session.active = False
-        self._update(session, then, ("update_far", n4.BUFFER))
+        self._update(session, then, ("update_far", n4.BUFFER), self._works.exchange)
 
     def limit(self, session: SmfSession, rates: tuple[int, int], then: Then) -> None:
         """Changes the session AMBR, uplink and downlink in bit/s; `then` as of `forward`."""
-        session.rates = rates
-        self._update(session, then, ("update_qer", Fields((("qer_id", 1), n4.limit(*rates), ("qfi", 1)))))
+        if self._by_seid.get(session.seid) is session:
+            (uplink, downlink), session.rates = session.rates, rates
+            self.load.add_rates(session.slice, rates[0] - uplink, rates[1] - downlink)
+        pair = "update_qer", Fields((("qer_id", 1), n4.limit(*rates), ("qfi", 1)))
+        self._update(session, then, pair, self._works.exchange)
 
-    def _update(self, session: SmfSession, then: Then | None, *pairs: n4.Pair) -> None:
+    def _update(self, session: SmfSession, then: Then | None, pair: n4.Pair, work: Work) -> None:
         def answered(response: Message | None) -> None:
             done = response is not None and response["cause"] == "request_accepted"
             if then is not None:
                 then(session if done else None)
 
-        self.request("SessionModificationRequest", *pairs, seid=session.peer_seid, answered=answered)
+        self.request("SessionModificationRequest", pair, seid=session.peer_seid, answered=answered, work=work)
 
     def release(self, session: SmfSession, then: Then | None = None) -> None:
         """Deletes a session at the user plane, and forgets it; `then` as of `forward`."""
@@ -227,15 +245,18 @@ class Smf(PfcpNode):
             if then is not None:
                 then(session)
 
-        self.request("SessionDeletionRequest", seid=session.peer_seid, answered=answered)
+        work = self._works.exchange
+        self.request("SessionDeletionRequest", seid=session.peer_seid, answered=answered, work=work)
 
     def _forget(self, session: SmfSession) -> None:
         if self.sessions.get((session.supi, session.psi)) is session:
             del self.sessions[session.supi, session.psi]
-        if self._by_seid.pop(session.seid, None) is not None:
+        if self._by_seid.get(session.seid) is session:
+            del self._by_seid[session.seid]
             self._seids.free(session.seid)
             self._addresses[session.subscription.dnn].free(session.address)
-            self.of_slices[session.slice] -= 1
+            self.load.add_session(session.slice, session.rates, -1)
+            self.relieved()
 
     # ------------------------------------------------------------ reports
 
@@ -246,5 +267,8 @@ class Smf(PfcpNode):
         if session is None:
             return n4.message(name, sequence, ("cause", "session_context_not_found"), seid=0)
         if message["report_type"] == "dldr":
-            self._links.clock.after(self._links.delay(2 * self._median), self.page, session)
+            self._links.clock.after(0.0, self._have_paged, session)
         return n4.message(name, sequence, n4.ACCEPTED, seid=session.peer_seid)
+
+    def _have_paged(self, session: SmfSession) -> None:
+        self._links.clock.after(self._works.exchange.seconds(), self.page, session)

@@ -9,38 +9,33 @@ from typing import TYPE_CHECKING
 from gentwin.signaling.core import n1
 from gentwin.signaling.core.clock import Timers
 from gentwin.signaling.core.configuration import NetworkConfiguration, Slice
+from gentwin.signaling.core.home import HomePublicKey
 from gentwin.signaling.core.links import Links
-from gentwin.signaling.core.protection import CIPHERED_NEW_CONTEXT, INTEGRITY, NEW_CONTEXT, PROTECTED, NasEnd
+from gentwin.signaling.core.protection import INTEGRITY, NEW_CONTEXT, PROTECTED
+from gentwin.signaling.core.radio import Radio
+from gentwin.signaling.core.servers import Works
+from gentwin.signaling.core.ue_security import UeSecurity
 from gentwin.signaling.core.ue_sessions import UeSession, UeSessions
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import Message
-from gentwin.signaling.security import (
-    Direction,
-    Milenage,
-    NasSecurityContext,
-    SequenceNumbers,
-    answer_challenge,
-    check_autn,
-    derive_k_amf,
-    derive_k_seaf,
-    make_auts,
-    serving_network_name,
-)
 
 if TYPE_CHECKING:
     from gentwin.signaling.core.gnb import Gnb, GnbConnection
 
 DEREGISTERED, REGISTERING, REGISTERED, DEREGISTERING = "deregistered", "registering", "registered", "deregistering"
 SIGNALLING, DATA, TERMINATED = "mo-Signalling", "mo-Data", "mt-Access"
-MAC_FAILURE, NOT_5G, SYNCHRONISATION_FAILURE = 20, 26, 21
+RADIO_LOST = "radio_network", "radio-connection-with-ue-lost"
 SWITCHED_OFF = 2.0  # seconds until a UE that is switched off is gone
+AT_ONCE = 0.1  # seconds until a UE registers whose identity was lost
+UNKNOWN_IDENTITY, CONGESTION, NOT_COMPATIBLE_WITH_STATE = 9, 22, 101
 FATAL = frozenset({3, 5, 6, 7, 11, 12, 13, 15, 27, 62, 72})  # causes after which a UE does not try again
-IDENTITY_LOST = frozenset({9, 10})
+IDENTITY_LOST = frozenset({UNKNOWN_IDENTITY, 10})
+MOST_REQUESTED_SLICES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Usim:
-    """What a UE knows of its subscription.
+    """What a UE knows of its subscription, and of itself.
 
     Args:
         supi: Digits of the IMSI.
@@ -52,6 +47,7 @@ class Usim:
         algorithms: That it knows.
         session_type: That it asks for.
         sqn: Highest sequence number that was accepted.
+        home_key: For which it conceals its identity; None not to conceal it.
     """
 
     supi: str
@@ -63,6 +59,7 @@ class Usim:
     algorithms: Fields = n1.ALL_ALGORITHMS
     session_type: str = "ipv4"
     sqn: int = 0
+    home_key: HomePublicKey | None = None
 
 
 class Ue:
@@ -72,38 +69,32 @@ class Ue:
         network: It registers in.
         usim: Its subscription.
         station: It camps on.
-        links: For delays.
-        by_tmsi: UEs by the temporary identity to which they listen; this one keeps itself there.
+        links: For faults.
+        works: What takes time.
+        radio: By which it reaches base stations.
     """
 
     def __init__(
-        self, network: NetworkConfiguration, usim: Usim, station: Gnb, links: Links, by_tmsi: dict[int, Ue]
+        self, network: NetworkConfiguration, usim: Usim, station: Gnb, links: Links, works: Works, radio: Radio
     ) -> None:
         self.network, self.usim, self.station, self.links = network, usim, station, links
-        self.algorithms = usim.algorithms
         self.state = DEREGISTERED
         self.connection: GnbConnection | None = None
         self.tmsi: int | None = None
+        self.timers = Timers(links.clock)
+        self.security = UeSecurity(self)
         self._procedures = UeSessions(self)
         self.sessions: dict[int, UeSession] = self._procedures.sessions
         self.allowed: tuple[Slice, ...] = ()
         self.rejected: tuple[Slice, ...] = ()
         self.tac: str | None = None
-        self.timers = Timers(links.clock)
         self.barred = False
-        self.changed: Callable[[Ue], None] = lambda ue: None
-        self._milenage = Milenage(usim.k, usim.opc)
-        seq, index = usim.sqn >> 5, usim.sqn % 32
-        self._accepted = SequenceNumbers(tuple(seq if place == index else 0 for place in range(32)))
-        self._serving = serving_network_name(network.mcc, network.mnc)
-        self._timing, self._delay = network.flavour.timing, network.flavour.delays.ue
-        self._by_tmsi = by_tmsi
-        self._security: NasEnd | None = None
-        self._next: tuple[bytes, int] | None = None
-        self._answered: tuple[bytes, bytes] | None = None
+        self._work, self._radio, self._timing = works.ue, radio, network.flavour.timing
         self._request: Message | None = None
         self._kind = "initial"
         self._attempts = 0
+        self._postponed: Callable[[], None] | None = None
+        self._comes_back = self._misses_acceptance = False
         self._plain = {
             "AuthenticationRequest": self._challenged,
             "AuthenticationReject": self._authentication_rejected,
@@ -128,32 +119,37 @@ class Ue:
         """Whether it has no connection."""
         return self.connection is None
 
-    def _begin(self, nas: Message, cause: str, median: float | None = None) -> None:
-        self.connection = self.station.connect(self)
-        time = self._delay if median is None else median
+    @property
+    def waits(self) -> bool:
+        """Whether it is not registered now, and will try again by itself."""
+        return self._comes_back or any(name in self.timers for name in ("T3346", "T3502", "T3511"))
+
+    def _begin(self, nas: Message, cause: str) -> bool:
+        """Returns whether there is a connection for a first message, which is sent unless the air loses it."""
+        station = self._radio.select(self.station)
+        connection = station.connect(self, cause) if station is not None else None
+        if connection is None:
+            return False
+        self.station, self.connection = station, connection
         if not self.links.happens(self.links.faults.radio_loss):
-            self.station.carry_first(self.connection, nas, cause, self.tmsi, time)
+            station.carry_first(connection, nas, cause, self.tmsi, self._work)
+        return True
 
-    def _send(self, nas: Message, median: float | None = None) -> None:
+    def _send(self, nas: Message) -> None:
         if self.connection is not None:
-            self.station.carry(self.connection, nas, self._delay if median is None else median)
+            self.station.carry(self.connection, nas, self._work)
 
-    def send_sealed(self, plain: Message, median: float | None = None) -> None:
-        """Sends a message protected, in a median time in seconds; not at all if there is no connection."""
-        if self._security is not None and self.connection is not None:
-            self._send(self._security.seal(plain), median)
+    def send_sealed(self, plain: Message) -> None:
+        """Sends a message protected; not at all if there is no connection."""
+        if self.security.end is not None and self.connection is not None:
+            self._send(self.security.end.seal(plain))
 
     def _identity(self) -> Fields:
-        if self.tmsi is not None:
-            return n1.guti(self.network, self.tmsi)
-        return n1.suci(self.usim.supi, len(self.network.mnc))
+        return self.security.suci() if self.tmsi is None else n1.guti(self.network, self.tmsi)
 
     def _listen(self, tmsi: int | None) -> None:
-        if self.tmsi is not None and self._by_tmsi.get(self.tmsi) is self:
-            del self._by_tmsi[self.tmsi]
+        self._radio.listen(self, self.tmsi, tmsi)
         self.tmsi = tmsi
-        if tmsi is not None:
-            self._by_tmsi[tmsi] = self
 
     # ------------------------------------------------------------ registration
 
@@ -162,119 +158,107 @@ class Ue:
         if self.state != DEREGISTERED or self.barred or "T3346" in self.timers:
             return
         self.timers.stop_all()
-        self._attempts += 1
-        self._kind, self._next = "initial", None
-        identity = self._identity()
-        wanted = (*self.allowed, *(entry for entry in self.usim.slices if entry not in self.rejected))[:8]
+        self._kind, wanted = "initial", self._wanted()
+        identity, algorithms = self._identity(), self.usim.algorithms
         area = self.tac if self.tmsi is not None else None
         self._request = n1.whole_registration_request(
-            "initial", 7, identity, self.algorithms, wanted, area, self.network
+            "initial", n1.NO_KEYS, identity, algorithms, wanted, area, self.network
         )
-        self._set_state(REGISTERING)
-        request = n1.registration_request("initial", 7, identity, self.algorithms)
-        if self.connection is None:
-            self._begin(request, SIGNALLING, 0.001)
-        else:
-            self._send(request, 0.001)
-        self.timers.start("T3510", self._timing.t3510, self._abandon)
+        clear = () if self.connection is None else wanted
+        request = n1.registration_request("initial", n1.NO_KEYS, identity, algorithms, clear)
+        self._set_out(request)
 
     def update(self, kind: str = "periodic_updating") -> None:
         """Registers periodically, or because it moved to another area (`mobility_updating`)."""
-        if self.state != REGISTERED or self._security is None or self.connection is not None:
+        end = self.security.end
+        if self.state != REGISTERED or end is None or self.connection is not None:
             return
-        self._kind = kind
-        identity, security = self._identity(), self._security
-        clear = self.allowed if self.network.flavour.requested_nssai_in_clear else ()
+        if "T3346" in self.timers:
+            self._postponed = lambda: self.update(kind)
+            return
+        self._kind, wanted = kind, self._wanted()
+        identity, algorithms = self._identity(), self.usim.algorithms
         status = self._procedures.there()
-        whole = n1.whole_registration_request(
-            kind, security.ksi, identity, self.algorithms, self.allowed, self.tac, self.network, status
+        self._request = n1.whole_registration_request(
+            kind, end.ksi, identity, algorithms, wanted, self.tac, self.network, status
         )
-        start = n1.registration_request(kind, security.ksi, identity, self.algorithms, clear)
-        message = n1.message(start.name, *start.fields, ("nas_message_container", security.container(whole)))
-        self._request = whole
-        self._set_state(REGISTERING)
-        self._begin(security.seal(message, INTEGRITY), SIGNALLING)
+        clear = wanted if self.network.flavour.requested_nssai_in_clear else ()
+        start = n1.registration_request(kind, end.ksi, identity, algorithms, clear)
+        message = n1.message(start.name, *start.fields, ("nas_message_container", end.container(self._request)))
+        self._set_out(end.seal(message, INTEGRITY))
+
+    def _wanted(self) -> tuple[Slice, ...]:
+        """Returns the slices that it requests: those it was allowed, and those it is made for."""
+        made_for = (entry for entry in self.usim.slices if entry not in self.rejected)
+        wanted = [*self.allowed, *made_for]
+        if not self.network.flavour.repeats_slices:
+            wanted = [*dict.fromkeys(wanted)]
+        return tuple(wanted[:MOST_REQUESTED_SLICES])
+
+    def _set_out(self, request: Message) -> None:
+        """Sends a registration request, on a new connection if there is none."""
+        self._attempts += 1
+        self.state = REGISTERING
+        if self.connection is not None:
+            self._send(request)
+        elif not self._begin(request, SIGNALLING):
+            self._fail_registration()
+            return
         self.timers.start("T3510", self._timing.t3510, self._abandon)
 
     def _abandon(self) -> None:
-        """Gives up a registration that is not answered; it is tried again later."""
         self._leave()
-        self._set_state(DEREGISTERED)
-        self._retry()
+        self._fail_registration()
 
-    def _retry(self) -> None:
+    def _fail_registration(self) -> None:
+        """Takes the failure of a registration, which is tried again later."""
+        initial = self._kind == "initial"
+        self.state = DEREGISTERED if initial else REGISTERED
+        kind = self._kind
+        again = self.register if initial else lambda: self.update(kind)
         if self._attempts < self._timing.attempts:
-            self.timers.start("T3511", self._timing.t3511, self.register)
-        else:
-            self._attempts = 0
+            self.timers.start("T3511", self._timing.t3511, again)
+            return
+        self._attempts = 0
+        if initial:
             self._listen(None)
-            self.timers.start("T3502", self._timing.t3502, self.register)
+        self.timers.start("T3502", self._timing.t3502, again)
 
     def _leave(self) -> None:
         """Loses the connection, which the base station notices."""
         connection, self.connection = self.connection, None
         if connection is not None:
-            self.station.release(connection, ("radio_network", "radio-connection-with-ue-lost"))
+            self.station.release(connection, RADIO_LOST)
 
     def _challenged(self, message: Message) -> None:
-        rand, autn = message["rand"], message["autn"]
-        if self._answered is not None and self._answered[0] == rand and "T3516" in self.timers:
-            self._send(n1.message("AuthenticationResponse", ("res_star", self._answered[1])))
-            return
-        checked = check_autn(self._milenage, rand, autn)
-        if not checked.verified:
-            self._fail_challenge(MAC_FAILURE)
-        elif not checked.separation_bit:
-            self._fail_challenge(NOT_5G)
-        elif not self._accepted.accepts(checked.sqn):
-            auts = make_auts(self._milenage, rand, self._accepted.sqn_ms)
-            self._fail_challenge(SYNCHRONISATION_FAILURE, ("auts", auts))
-        else:
-            self._accepted = self._accepted.with_sqn(checked.sqn)
-            answer = answer_challenge(self._milenage, rand, autn, self._serving)
-            self._next = answer.k_ausf, message["ng_ksi.ksi"]
-            self._answered = rand, answer.res_star
-            self.timers.start("T3516", self._timing.t3516, lambda: None)
-            self._send(n1.message("AuthenticationResponse", ("res_star", answer.res_star)))
-
-    def _fail_challenge(self, cause: int, *more: tuple[str, bytes]) -> None:
-        self._send(n1.message("AuthenticationFailure", ("cause_5gmm", cause), *more))
+        self._send(self.security.answer(message))
 
     def _authentication_rejected(self, message: Message) -> None:
         self.barred = True
         self.timers.stop_all()
         self._forget()
         self._listen(None)
-        self._set_state(DEREGISTERED)
+        self.state = DEREGISTERED
 
     def _identify(self, message: Message) -> None:
-        identity = n1.suci(self.usim.supi, len(self.network.mnc))
-        self._send(n1.message("IdentityResponse", ("mobile_identity", identity)))
+        self._send(n1.message("IdentityResponse", ("mobile_identity", self.security.suci())))
 
     def _secure(self, sealed: Message) -> None:
-        """Takes a security mode command, which is protected by the keys that it brings into use."""
-        command = sealed["payload"]
-        if not isinstance(command, Message) or command.name != "SecurityModeCommand" or self._next is None:
-            return
-        k_ausf, ksi = self._next
-        chosen = command["selected_nas_security_algorithms"]
-        context = NasSecurityContext(
-            derive_k_amf(derive_k_seaf(k_ausf, self._serving), self.usim.supi), chosen["ciphering"], chosen["integrity"]
-        )
-        security = NasEnd(context, ksi, Direction.UPLINK)
-        if security.open(sealed).message is None or command["replayed_ue_security_capabilities"] != self.algorithms:
-            self._send(n1.message("SecurityModeReject", ("cause_5gmm", 24)))
-            return
-        self._security = security
-        complete = n1.security_mode_complete(self.usim.imeisv, self._request)
-        self._send(security.seal(complete, CIPHERED_NEW_CONTEXT))
+        answer = self.security.secure(sealed, self._request) if self._request is not None else None
+        if answer is not None:
+            self._send(answer)
 
     def _registration_accepted(self, message: Message) -> None:
+        if self.state not in (REGISTERING, REGISTERED):
+            return
+        self.timers.stop("T3510")
+        if self._misses_acceptance:
+            self._miss_acceptance()
+            return
         guti = message.get("guti")
         if guti is not None:
             self._listen(int.from_bytes(guti["tmsi"]))
         initial = self.state == REGISTERING and self._kind == "initial"
-        self.timers.stop("T3510")
         self._attempts = 0
         self.allowed = tuple(n1.read_slice(entry) for entry in message["allowed_nssai"].all("s_nssai"))
         rejected = message.get("rejected_nssai")
@@ -286,33 +270,66 @@ class Ue:
         status = message.get("pdu_session_status")
         if status is not None:
             self._procedures.agree(status)
-        self._set_state(REGISTERED)
+        self.state = REGISTERED
         self.send_sealed(n1.message("RegistrationComplete"))
         if initial and self.usim.session is not None:
             self.establish(*self.usim.session)
+
+    def _miss_acceptance(self) -> None:
+        """Does not understand that it was accepted, and registers again later."""
+        self._misses_acceptance = False
+        self.send_sealed(n1.status_5gmm(NOT_COMPATIBLE_WITH_STATE))
+        self._fail_registration()
 
     def _registration_rejected(self, message: Message) -> None:
         if self.state != REGISTERING:
             return
         cause, back_off = message["cause_5gmm"], message.get("t3346_value")
         self.timers.stop("T3510")
+        if self._kind != "initial" and cause not in FATAL | IDENTITY_LOST:
+            self._update_rejected(cause, back_off)
+            return
         self._forget()
-        self._set_state(DEREGISTERED)
-        if back_off is not None:
-            self.timers.start("T3346", _seconds(back_off), self.register)
-        elif cause in FATAL:
+        self.state = DEREGISTERED
+        if cause in FATAL:
             self.barred = True
             self._listen(None)
+        elif cause in IDENTITY_LOST:
+            self._lose_identity(cause)
+        elif back_off is not None:
+            self.timers.start("T3346", n1.read_timer_2(back_off), self.register)
         else:
-            self._retry()
+            self._fail_registration()
+
+    def _update_rejected(self, cause: int, back_off: Fields | None) -> None:
+        """Takes the rejection of an update, after which it is still registered."""
+        self.state, kind = REGISTERED, self._kind
+        if back_off is not None:
+            self._postpone(back_off, lambda: self.update(kind))
+        elif cause == CONGESTION:
+            self._fail_registration()
+
+    def _lose_identity(self, cause: int) -> None:
+        """Registers anew, since the core does not know it, or not that it is registered."""
+        self._forget()
+        if cause == UNKNOWN_IDENTITY:
+            self._listen(None)
+        self.state = DEREGISTERED
+        self.timers.start("T3511", AT_ONCE, self.register)
+
+    def _postpone(self, back_off: Fields, action: Callable[[], None]) -> None:
+        """Does something when T3346 has expired."""
+        self._postponed = action
+        self.timers.start("T3346", n1.read_timer_2(back_off), self._resume)
+
+    def _resume(self) -> None:
+        action, self._postponed = self._postponed, None
+        if action is not None:
+            action()
 
     def _forget(self) -> None:
-        self._security = self._next = self._answered = None
+        self.security.forget()
         self._procedures.forget()
-
-    def _set_state(self, state: str) -> None:
-        self.state = state
-        self.changed(self)
 
     # ------------------------------------------------------------ idle and back
 
@@ -323,17 +340,23 @@ class Ue:
             self._deregistered(None)
         elif self.state == REGISTERING and "T3510" in self.timers:
             self.timers.stop("T3510")
-            self._set_state(DEREGISTERED)
-            self._retry()
+            self._fail_registration()
         elif self.state == REGISTERED:
             self.timers.stop("T3517")
             self.timers.start("T3512", self._timing.t3512, self.update)
-            self.changed(self)
+        if self._comes_back and self.state == DEREGISTERED:
+            self._come_back()
 
     def release(self, cause: tuple[str, str] = ("radio_network", "unspecified")) -> None:
         """Lets the base station release the connection, as after some time without data."""
         if self.connection is not None:
             self.station.release(self.connection, cause)
+
+    def lose_radio(self) -> None:
+        """Goes out of reach of the base station for a moment."""
+        if self.connection is not None:
+            self._leave()
+            self.released()
 
     def send_data(self) -> None:
         """Has a packet to send: if it is idle, it asks for service."""
@@ -343,21 +366,26 @@ class Ue:
     def paged(self) -> None:
         """Hears that packets wait for it."""
         if self.connection is None:
+            self.timers.stop("T3346")
             self.ask_service("mobile_terminated_services", TERMINATED)
 
     def ask_service(self, kind: str, cause: str) -> None:
         """Asks for a connection: a type of service, for an RRC establishment cause."""
-        if self.state != REGISTERED or self._security is None or "T3346" in self.timers:
+        end = self.security.end
+        if self.state != REGISTERED or end is None or self.tmsi is None or self.connection is not None:
+            return
+        if "T3346" in self.timers:
+            self._postponed = self._postponed or (lambda: self.ask_service(kind, cause))
             return
         there = self._procedures.there()
         more = [("pdu_session_status", n1.sessions(there))]
         if kind == "data":
             more.insert(0, ("uplink_data_status", n1.sessions(there)))
-        identity, ksi = n1.s_tmsi(self.network, self.tmsi), self._security.ksi
-        whole = n1.service_request(kind, ksi, identity, *more)
-        clear = n1.service_request(kind, ksi, identity, ("nas_message_container", self._security.container(whole)))
-        self._begin(self._security.seal(clear, INTEGRITY), cause)
-        self.timers.start("T3517", self._timing.t3517, self._abandon_service)
+        identity = n1.s_tmsi(self.network, self.tmsi)
+        whole = n1.service_request(kind, end.ksi, identity, *more)
+        clear = n1.service_request(kind, end.ksi, identity, ("nas_message_container", end.container(whole)))
+        if self._begin(end.seal(clear, INTEGRITY), cause):
+            self.timers.start("T3517", self._timing.t3517, self._abandon_service)
 
     def _abandon_service(self) -> None:
         self._procedures.waiting.clear()
@@ -370,20 +398,15 @@ class Ue:
         if status is not None:
             self._procedures.agree(status)
         self._procedures.send_waiting()
-        self.changed(self)
 
     def _service_rejected(self, message: Message) -> None:
         cause, back_off = message["cause_5gmm"], message.get("t3346_value")
         self.timers.stop("T3517")
         self._procedures.waiting.clear()
-        if back_off is not None:
-            self.timers.start("T3346", _seconds(back_off), lambda: None)
-        elif cause in IDENTITY_LOST:
-            self._forget()
-            if cause == 9:
-                self._listen(None)
-            self._set_state(DEREGISTERED)
-            self.timers.start("T3511", 0.1, self.register)
+        if cause in IDENTITY_LOST:
+            self._lose_identity(cause)
+        elif back_off is not None:
+            self._postpone(back_off, self.send_data)
 
     def _updated(self, message: Message) -> None:
         guti = message.get("guti")
@@ -394,17 +417,24 @@ class Ue:
 
     # ------------------------------------------------------------ deregistration
 
-    def deregister(self, switch_off: bool = True) -> None:
-        """Deregisters; a UE that is switched off waits for no answer."""
-        if self.state != REGISTERED or self._security is None:
+    def deregister(self, switch_off: bool = True, comes_back: bool = False) -> None:
+        """Deregisters.
+
+        Args:
+            switch_off: Whether it is switched off, and waits for no answer.
+            comes_back: Whether it registers again as soon as its connection is released.
+        """
+        end = self.security.end
+        if self.state != REGISTERED or end is None:
             return
-        request = n1.deregistration_request(switch_off, self._security.ksi, self._identity())
+        request = n1.deregistration_request(switch_off, end.ksi, self._identity())
         self.timers.stop_all()
-        self._set_state(DEREGISTERING)
-        if self.connection is None:
-            self._begin(self._security.seal(request, INTEGRITY), SIGNALLING)
-        else:
+        self.state, self._comes_back = DEREGISTERING, comes_back
+        if self.connection is not None:
             self.send_sealed(request)
+        elif not self._begin(end.seal(request, INTEGRITY), SIGNALLING):
+            self._deregistered(None)
+            return
         seconds = SWITCHED_OFF if switch_off else self._timing.t3521
         self.timers.start("T3521", seconds, self._deregistered, None)
 
@@ -414,23 +444,32 @@ class Ue:
             self._forget()
             if message is None:
                 self._leave()
-            self._set_state(DEREGISTERED)
+            self.state = DEREGISTERED
+
+    def _come_back(self) -> None:
+        self._comes_back = False
+        self._misses_acceptance = self.links.happens(self.links.faults.acceptance_missed)
+        self.links.clock.after(self._work.seconds(), self.register)
 
     def _deregister_by_network(self, message: Message) -> None:
         self.send_sealed(n1.message("DeregistrationAcceptUETerminated"))
         self.timers.stop_all()
         self._forget()
         again = message["deregistration_type.re_registration_required"]
-        self.barred = not again
-        self._set_state(DEREGISTERED)
-        if again:
-            self.timers.start("T3511", 1.0, self.register)
+        self.barred, self._comes_back = not again, bool(again)
+        self.state = DEREGISTERED
 
     # ------------------------------------------------------------ sessions
 
-    def establish(self, of: Slice, dnn: str) -> int | None:
-        """Returns the identity of a session it asks for; None if it is not registered or has too many."""
-        return self._procedures.establish(of, dnn) if self.state == REGISTERED else None
+    def establish(self, of: Slice, dnn: str, kind: str | None = None) -> int | None:
+        """Returns the identity of a session it asks for; None if it may not ask, or has too many.
+
+        Args:
+            of: Slice.
+            dnn: Data network.
+            kind: Type; that of the subscription if not given.
+        """
+        return self._procedures.establish(of, dnn, kind) if self.state == REGISTERED else None
 
     def modify(self, psi: int) -> None:
         """Asks for a session to be modified."""
@@ -454,11 +493,7 @@ class Ue:
         if nas["security_header_type"] == NEW_CONTEXT:
             self._secure(nas)
             return
-        message = self._security.open(nas).message if self._security is not None else None
+        end = self.security.end
+        message = end.open(nas).message if end is not None else None
         if message is not None and message.name in self._protected:
             self._protected[message.name](message)
-
-
-def _seconds(timer: Fields) -> float:
-    """Returns the seconds that a GPRS timer 2 stands for."""
-    return {"2 s": 2.0, "1 min": 60.0, "6 min": 360.0}.get(timer["unit"], 0.0) * timer["value"]

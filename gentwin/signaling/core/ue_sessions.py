@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gentwin.signaling.core import n1, n1_sessions
+from gentwin.signaling.core.clock import Timers
 from gentwin.signaling.core.configuration import Slice
 from gentwin.signaling.core.identifiers import lowest_free
 from gentwin.signaling.messages import Message
@@ -14,16 +15,23 @@ if TYPE_CHECKING:
     from gentwin.signaling.core.ue import Ue
 
 LAST_PSI, LAST_PTI = 15, 254
-PTI_MISMATCH, REGULAR_DEACTIVATION = 47, 36
+PTI_MISMATCH, REGULAR_DEACTIVATION, REACTIVATION_REQUESTED, IPV4_ONLY = 47, 36, 39, 50
 
 
 class UeSession:
-    """A session as the UE has it: asked for, there, or to be released."""
+    """A session as the UE has it.
 
-    __slots__ = ("address", "dnn", "pti", "slice", "state")
+    Args:
+        of: Slice.
+        dnn: Data network.
+        kind: Type that is asked for.
+        pti: Transaction by which it is asked for; 0 when there is none about it.
+    """
 
-    def __init__(self, of: Slice, dnn: str, pti: int) -> None:
-        self.slice, self.dnn, self.pti = of, dnn, pti
+    __slots__ = ("address", "dnn", "kind", "pti", "slice", "state")
+
+    def __init__(self, of: Slice, dnn: str, kind: str, pti: int) -> None:
+        self.slice, self.dnn, self.kind, self.pti = of, dnn, kind, pti
         self.state, self.address = "asked", ""
 
 
@@ -38,6 +46,7 @@ class UeSessions:
         self._ue = ue
         self.sessions: dict[int, UeSession] = {}
         self.waiting: list[Message] = []
+        self._back_off = Timers(ue.links.clock)
         self.handlers: dict[str, Callable[[Message], None]] = {
             "DLNASTransport": self._transport,
             "5GMMStatus": self._told_error,
@@ -81,13 +90,14 @@ class UeSessions:
 
     def _told_error(self, message: Message) -> None:
         """Takes the report that something was not understood or not forwarded: the session asked for last."""
+        if self._ue.network.flavour.keeps_refused_sessions:
+            return
         for psi in [psi for psi, known in self.sessions.items() if known.state == "asked"][-1:]:
             self._forget_session(psi)
 
     def _forget_session(self, psi: int) -> None:
         self._ue.timers.stop(f"T3580/{psi}")
         self.sessions.pop(psi, None)
-        self._ue.changed(self._ue)
 
     def _say(self, plain: Message) -> None:
         """Sends a message about a session, after a service request if need be."""
@@ -102,12 +112,18 @@ class UeSessions:
         busy = {known.pti for known in self.sessions.values() if known.pti}
         return lowest_free(busy, 1, LAST_PTI)
 
-    def establish(self, of: Slice, dnn: str) -> int | None:
-        """Returns the identity of a session it asks for; None if there are too many."""
-        if len(self.sessions) >= LAST_PSI:
+    def establish(self, of: Slice, dnn: str, kind: str | None = None) -> int | None:
+        """Returns the identity of a session it asks for; None if there are too many, or it is not to ask yet.
+
+        Args:
+            of: Slice.
+            dnn: Data network.
+            kind: Type; that of the subscription if not given.
+        """
+        if len(self.sessions) >= LAST_PSI or _name(of, dnn) in self._back_off:
             return None
         psi = lowest_free(self.sessions, 1, LAST_PSI)
-        session = UeSession(of, dnn, self._free_pti())
+        session = UeSession(of, dnn, kind or self._ue.usim.session_type, self._free_pti())
         self.sessions[psi] = session
         self._ask_session(psi, session, self._ue.network.flavour.timing.attempts)
         return psi
@@ -117,11 +133,8 @@ class UeSessions:
             return
         if not attempts:
             del self.sessions[psi]
-            self._ue.changed(self._ue)
             return
-        self._say(
-            n1_sessions.establishment_request(psi, session.pti, self._ue.usim.session_type, session.slice, session.dnn)
-        )
+        self._say(n1_sessions.establishment_request(psi, session.pti, session.kind, session.slice, session.dnn))
         self._ue.timers.start(
             f"T3580/{psi}", self._ue.network.flavour.timing.t3580, self._ask_session, psi, session, attempts - 1
         )
@@ -136,10 +149,24 @@ class UeSessions:
         self._ue.timers.stop(f"T3580/{psi}")
         session.state, session.pti = "there", 0
         session.address = inner["pdu_address.ipv4_address"]
-        self._ue.changed(self._ue)
 
     def _session_rejected(self, inner: Message) -> None:
-        self._forget_session(inner["pdu_session_id"])
+        psi, back_off = inner["pdu_session_id"], inner.get("back_off_timer_value")
+        session = self.sessions.get(psi)
+        self._forget_session(psi)
+        if session is None:
+            return
+        if back_off is not None:
+            seconds = n1.read_timer_3(back_off)
+            self._back_off.start(_name(session.slice, session.dnn), seconds, self._establish_again, session)
+        elif inner["cause_5gsm"] == IPV4_ONLY and session.kind != "ipv4":
+            self.establish(session.slice, session.dnn, "ipv4")
+
+    def _establish_again(self, session: UeSession) -> None:
+        """Asks for a session again that was rejected for a time, unless there is another one like it."""
+        known = {(other.slice, other.dnn) for other in self.sessions.values()}
+        if (session.slice, session.dnn) not in known:
+            self._ue.establish(session.slice, session.dnn, session.kind)
 
     def modify(self, psi: int) -> None:
         """Asks for a session to be modified."""
@@ -162,7 +189,6 @@ class UeSessions:
             return
         if not attempts:
             session.pti = 0
-            self._ue.changed(self._ue)
             return
         cause = (("cause_5gsm", REGULAR_DEACTIVATION),) if timer == "T3582" else ()
         inner = n1_sessions.session_message(name, psi, session.pti, *cause)
@@ -185,16 +211,22 @@ class UeSessions:
         session = self.sessions.get(psi)
         if session is not None:
             session.pti = 0
-        self._ue.changed(self._ue)
 
     def _session_released(self, inner: Message) -> None:
         psi = inner["pdu_session_id"]
         complete = n1_sessions.session_message("PDUSessionReleaseComplete", psi, inner["pti"])
         self._ue.send_sealed(n1_sessions.uplink_transport(complete))
+        session = self.sessions.get(psi)
         self._session_gone(inner)
+        if session is not None and inner.get("cause_5gsm") == REACTIVATION_REQUESTED:
+            self.establish(session.slice, session.dnn, session.kind)
 
     def _session_gone(self, inner: Message) -> None:
         psi = inner["pdu_session_id"]
         self._ue.timers.stop(f"T3582/{psi}")
         self.sessions.pop(psi, None)
-        self._ue.changed(self._ue)
+
+
+def _name(of: Slice, dnn: str) -> str:
+    """Returns the name of the timer that runs while a session must not be asked for again."""
+    return f"T3584/{of.sst}/{of.sd}/{dnn}"

@@ -8,6 +8,7 @@ from gentwin.signaling.core.identifiers import Pool
 from gentwin.signaling.core.links import Links
 from gentwin.signaling.core.n2 import NTP_EPOCH
 from gentwin.signaling.core.pfcp_node import PfcpNode
+from gentwin.signaling.core.servers import Works
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import Message
 
@@ -43,10 +44,11 @@ class Upf(PfcpNode):
     Args:
         network: Of the core.
         links: To send with.
+        works: What takes time.
     """
 
-    def __init__(self, network: NetworkConfiguration, links: Links) -> None:
-        super().__init__(network, links, network.upf_address, network.flavour.delays.upf)
+    def __init__(self, network: NetworkConfiguration, links: Links, works: Works) -> None:
+        super().__init__(network, links, network.upf_address, works.upf)
         self.sessions: dict[int, UpfSession] = {}
         self._by_address: dict[str, UpfSession] = {}
         self._seids = Pool(1, 4 * network.max_ues - 3, links.random)
@@ -55,7 +57,7 @@ class Upf(PfcpNode):
     def answer(self, message: Message, sequence: int) -> Message:
         """Returns the response to a request about the association or a session."""
         if message.name == "AssociationSetupRequest":
-            return self._associate(sequence)
+            return self._associate(message, sequence)
         if message.name == "SessionEstablishmentRequest":
             return self._establish(message, sequence)
         name = message.name.replace("Request", "Response")
@@ -67,16 +69,17 @@ class Upf(PfcpNode):
         self._modify(session, message)
         return n4.message(name, sequence, n4.ACCEPTED, seid=session.control_seid)
 
-    def _associate(self, sequence: int) -> Message:
+    def _associate(self, message: Message, sequence: int) -> Message:
+        self.peer_started = message["recovery_time_stamp"]
         if not self.associated:
             self.associated = True
-            self._links.clock.after(2e-4, self.start_heartbeats, 0.0)
+            self._links.clock.after(2e-4, self.start_heartbeats)
         return n4.message(
             "AssociationSetupResponse",
             sequence,
             n4.node_id(self.host),
             n4.ACCEPTED,
-            ("recovery_time_stamp", self._started),
+            ("recovery_time_stamp", self.started),
             ("up_function_features", "ftup empu frrt mnop vtime"),
         )
 
@@ -116,6 +119,12 @@ class Upf(PfcpNode):
         now = self._links.seconds + NTP_EPOCH
         return n4.usage_report(now, session.octets, session.packets, first, last)
 
+    def fail(self) -> None:
+        """Fails: all sessions are lost."""
+        super().fail()
+        for known in (self.sessions, self._by_address, self._seids.living, self._teids.living):
+            known.clear()
+
     def carry_downlink(self, address: str) -> None:
         """Takes a packet for a UE: it is forwarded, or waits and is reported once.
 
@@ -132,7 +141,7 @@ class Upf(PfcpNode):
             self._count(session)
             report = ("downlink_data_report", _FIRST_FLOW)
             pairs = ("report_type", "dldr"), report
-            self.request("SessionReportRequest", *pairs, seid=session.control_seid, answered=_ignore)
+            self.request("SessionReportRequest", *pairs, seid=session.control_seid, answered=_ignore, work=self._work)
 
     def _count(self, session: UpfSession) -> None:
         now = self._links.seconds + NTP_EPOCH

@@ -11,7 +11,7 @@ import numpy as np
 
 from gentwin.signaling.dialogue import grammar as g
 from gentwin.signaling.dialogue.grammar import Frame, Machine, Spelling, Step, Steps, steps
-from gentwin.signaling.dialogue.leaves import Coded
+from gentwin.signaling.dialogue.leaves import Coded, Opaque
 from gentwin.signaling.dialogue.nodes import Alternatives, Carried, Group, Node
 from gentwin.signaling.dialogue.slots import REF, Slot
 from gentwin.signaling.dialogue.vocabulary import Vocabulary
@@ -28,13 +28,16 @@ class Bounds:
         items: Number of items in a list.
         octets: Number of octets of a value of several sizes, less than 32.
         depth: Number of groups inside each other from which on only what must be there may come.
-        tokens: Number of tokens from which on only what must be there may come.
+        tokens: Number of tokens, `</>` not counted, from which on only what must be there may come.
+        examples: Whether octets that no node looks into, but others do, are those of an
+            [example][gentwin.signaling.dialogue.contents].
     """
 
     items: int = 3
     octets: int = 12
     depth: int = 12
     tokens: int = 300
+    examples: bool = True
 
 
 class State(NamedTuple):
@@ -73,6 +76,7 @@ class Automaton:
         self._kept = lru_cache(CACHED_MASKS)(self._kept_of)
         self._accepted = lru_cache(CACHED_MASKS)(self._accepted_of)
         self._octets = lru_cache(CACHED_MASKS)(self._octets_of)
+        self._like = lru_cache(CACHED_MASKS)(self._like_of)
         self._references = _References(vocabulary)
         self.start()
 
@@ -115,8 +119,7 @@ class Automaton:
             return self._row(())
         top = self._machine.stack[-1]
         if isinstance(top, Spelling):
-            state = top.leaf.state(top.data, top.size) if top.size is not None and top.size >= 0 else top.data
-            return self._octets(top.leaf, top.size if top.size is None else min(top.size, 0), state)
+            return self._spelt(top, self._machine.stack[-2])
         mask = self._mask(self.state)
         if not self._count and self._kinds is not None:
             mask = mask & self._kinds
@@ -140,7 +143,8 @@ class Automaton:
             closed = self._innermost(list(self._machine.stack))
         self._machine.advance(text)
         self._closed = closed
-        self._count = -1 if text == g.END else self._count + 1
+        # The end of a group does not count: what it was allowed for must still be allowed after it.
+        self._count = -1 if text == g.END else self._count + (text != g.CLOSE)
 
     def forced(self, bound: Mapping[str, int] | None = None) -> list[int]:
         """Returns the tokens that must come next, up to where there is a choice; the place stays.
@@ -172,6 +176,26 @@ class Automaton:
             mask = mask & self._accepted(state.closed)
         mask[self.vocabulary.ids[g.CLOSE]] = self._can_close(list(state.stack), state.tight)
         return _constant(mask)
+
+    def _spelt(self, top: Spelling, frame: Frame) -> np.ndarray:
+        """Returns the tokens that may come in a value."""
+        examples = frame.group.members[top.place].examples
+        if examples is not None and isinstance(top.leaf, Opaque) and self.bounds is not None and self.bounds.examples:
+            octets = examples.where(dict(frame.known))
+            if octets:
+                return self._like(octets, top.size, top.data)
+        state = top.leaf.state(top.data, top.size) if top.size is not None and top.size >= 0 else top.data
+        return self._octets(top.leaf, top.size if top.size is None else min(top.size, 0), state)
+
+    def _like_of(self, examples: tuple[bytes, ...], size: int | None, data: bytes) -> np.ndarray:
+        """Returns the tokens that may come in a value that is one of some."""
+        if size is None:
+            return _constant(self._row(f":{len(one)}" if len(one) < g.SHORTEST else g.LONG for one in examples))
+        if size < 0:
+            examples = tuple(len(one).to_bytes(g.SIZE_OCTETS, "big") for one in examples if len(one) >= g.SHORTEST)
+        else:
+            examples = tuple(one for one in examples if len(one) == size)
+        return _constant(self._row(g.OCTETS[one[len(data)]] for one in examples if one.startswith(data)))
 
     def _octets_of(self, leaf: Coded, size: int | None, state: Any) -> np.ndarray:
         """Returns the tokens that may come in a value: octets, its size, or octets of its size."""

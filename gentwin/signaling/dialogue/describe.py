@@ -9,6 +9,7 @@ from typing import Any
 
 from gentwin.signaling import values as v
 from gentwin.signaling.dialogue import leaves
+from gentwin.signaling.dialogue.contents import examples_of
 from gentwin.signaling.dialogue.nodes import Alternatives, Choice, Condition, Group, Member, Node
 from gentwin.signaling.dialogue.slots import slot_of
 from gentwin.signaling.pfcp import kinds
@@ -17,6 +18,12 @@ FUSED_NAMES = 64  # values with names that get a token each
 FUSED_NUMBERS = 16  # numbers, or combinations of flags
 FIRST = 10  # numbers of those that are more, as most are small
 PRINTABLE = frozenset(map(chr, range(0x20, 0x7F)))
+NAMED_ONLY = frozenset({("extended_rejected_nssai", "type")})
+"""Fields, with their elements, whose values without a name are reserved and change what comes after them."""
+TOGETHER = {"uia": "uea"}
+"""Fields that are there if and only if another one is, where a codec takes the one without the other."""
+LEFT_OUT = {("operation", "delete"): frozenset({"precedence", "segregation", "qfi"})}
+"""Fields that do not go with a value of another one, where a codec takes them."""
 LABELS = frozenset(map(chr, range(0x21, 0x7F)))
 
 
@@ -58,7 +65,11 @@ class Describer:
 
     def member(self, name: str, kind: Any, scope: str, **rest: Any) -> Member:
         """Returns a field of a value type in an element."""
-        return Member(name, self.node(kind, scope), slot=slot_of(self.protocol, scope, name), **rest)
+        slot, examples = slot_of(self.protocol, scope, name), examples_of(self.protocol, scope, name)
+        node = self.node(kind, scope)
+        if (scope, name) in NAMED_ONLY:
+            node = Choice(tuple(value for value in node.values if isinstance(value, str)))
+        return Member(name, node, slot=slot, examples=examples, **rest)
 
     def parts(self, kind: Any, scope: str) -> list[Member]:
         """Returns the fields of a structure, or of a choice between structures."""
@@ -79,9 +90,11 @@ class Describer:
         if part.name is None:
             first, *rest = self.parts(part.kind, scope)
             if optional:
-                after = Condition(frozenset({first.name}), lambda known: first.name in known)
+                after = present(first.name)
                 return [replace(first, low=0, chained=True), *(replace(m, condition=after & m.condition) for m in rest)]
             return [first, *rest]
+        if part.name in TOGETHER:
+            return [self.member(part.name, part.kind, scope, condition=present(TOGETHER[part.name]))]
         count = struct.announced.get(part.name)
         if count is None or not any(isinstance(p.kind, v.Count) and p.kind.of == part.name for p in struct.parts):
             low = 0 if optional else 1
@@ -102,7 +115,8 @@ class Describer:
         for tag, case in kind.cases.items():
             chosen = equal(kind.name, tag)
             for member in self.parts(case, scope):
-                yield replace(member, condition=chosen & member.condition)
+                if member.name not in LEFT_OUT.get((kind.name, tag), ()):
+                    yield replace(member, condition=chosen & member.condition)
 
     def _shapes(self, kind: v.BySize, scope: str) -> Iterator[Member]:
         """Yields the fields of structures that their names tell apart, each where one of them goes on with it."""
@@ -134,6 +148,11 @@ def unwrapped(kind: Any) -> Any:
 def equal(name: str, value: Any) -> Condition:
     """Returns the condition that a field has a value."""
     return Condition(frozenset({name}), lambda known: known.get(name) == value)
+
+
+def present(name: str) -> Condition:
+    """Returns the condition that a field is there."""
+    return Condition(frozenset({name}), lambda known: name in known)
 
 
 def one_of(shapes: list[tuple[str, ...]], before: list[str], name: str) -> Any:

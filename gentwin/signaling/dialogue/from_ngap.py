@@ -6,6 +6,7 @@ from typing import Any
 
 from gentwin.signaling import ngap
 from gentwin.signaling.dialogue import leaves
+from gentwin.signaling.dialogue.contents import examples_of
 from gentwin.signaling.dialogue.describe import PRINTABLE, number, octets, sizes
 from gentwin.signaling.dialogue.nodes import MANY, Alternatives, Carried, Choice, Group, Member, Node
 from gentwin.signaling.dialogue.slots import slot_of
@@ -66,7 +67,9 @@ class NgapDescriber:
 
     def _member(self, name: str, kind: Any, low: int) -> Member | None:
         node: Node | None = self.nas if name in ngap.NAS_FIELDS else self.node(kind)
-        return None if node is None else Member(name, node, low, slot=slot_of(NGAP, "", name))
+        if node is None:
+            return None
+        return Member(name, node, low, slot=slot_of(NGAP, "", name), examples=examples_of(NGAP, "", name))
 
     def _sequence(self, kind: ngap.Sequence) -> Node | None:
         members = [self._member(part.name, part.kind, int(not part.optional)) for part in kind.components]

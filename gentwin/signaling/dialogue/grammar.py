@@ -21,6 +21,7 @@ from gentwin.signaling.dialogue.slots import tokens_of_slot
 from gentwin.signaling.fields import Fields, Value
 
 END, OPEN, CLOSE, RAW, LONG = "<end>", "<open>", "</>", "<raw>", ":long"
+BEGIN = "<begin>"
 DIRECTIONS = ("<gnb>amf>", "<amf>gnb>", "<smf>upf>", "<upf>smf>")
 CONTEXTS = 64
 CONTEXT_TOKENS = tuple(f"<ctx:{number}>" for number in range(1, CONTEXTS + 1))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from gentwin.signaling.dialogue import raw
 from gentwin.signaling.dialogue.grammar import (
+    BEGIN,
     CLOSE,
     CONTEXT_TOKENS,
     DIRECTIONS,
@@ -40,6 +41,7 @@ from gentwin.signaling.messages import NAS, Message
 MOST_KEPT, MOST_KEPT_TOKENS = 2048, 512
 _KEPT: dict[Message, tuple[str, ...]] = {}
 """Tokens of messages seen before: those with slots repeat, as only their identifiers differ."""
+_CONTEXTS = {token: number for number, token in enumerate(CONTEXT_TOKENS, 1)}
 
 
 def to_tokens(message: Message) -> list[str]:
@@ -91,13 +93,30 @@ def _known(protocol: str) -> str:
     return protocol if protocol in PROTOCOLS else NAS
 
 
-def framed(tokens: Iterable[str], direction: str, context: int | None = None) -> list[str]:
-    """Returns the tokens of a message as they stand in a dialogue.
+class Framed(NamedTuple):
+    """A message as it stands in a dialogue.
+
+    Args:
+        direction: Who says it to whom, one of `DIRECTIONS`.
+        context: Number of its context from 1 to 64, where a dialogue is that of several; None elsewhere.
+        begins: Whether it is the first of its context, which knows no identifier before it.
+        tokens: Of the message.
+    """
+
+    direction: str
+    context: int | None
+    begins: bool
+    tokens: list[str]
+
+
+def framed(tokens: Iterable[str], direction: str, context: int | None = None, begins: bool = False) -> list[str]:
+    """Returns the tokens of a message as they stand in a dialogue: direction, context, `<begin>`, message.
 
     Args:
         tokens: Of the message.
         direction: Who says it to whom, one of `DIRECTIONS`.
-        context: Number of its context from 1 to 64, where a dialogue is that of several UEs.
+        context: Number of its context from 1 to 64, where a dialogue is that of several.
+        begins: Whether it is the first of its context.
 
     Raises:
         ValueError: If there is no such direction or context.
@@ -106,10 +125,11 @@ def framed(tokens: Iterable[str], direction: str, context: int | None = None) ->
         raise ValueError(f"`direction` must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
     if context is not None and not 0 < context <= len(CONTEXT_TOKENS):
         raise ValueError(f"`context` must be from 1 to {len(CONTEXT_TOKENS)}, got {context}")
-    return [direction, *(() if context is None else (CONTEXT_TOKENS[context - 1],)), *tokens]
+    numbered = () if context is None else (CONTEXT_TOKENS[context - 1],)
+    return [direction, *numbered, *((BEGIN,) if begins else ()), *tokens]
 
 
-def unframed(tokens: Sequence[str]) -> tuple[str, int | None, list[str]]:
+def unframed(tokens: Sequence[str]) -> Framed:
     """Returns direction, context and tokens of a message in a dialogue.
 
     Args:
@@ -120,9 +140,10 @@ def unframed(tokens: Sequence[str]) -> tuple[str, int | None, list[str]]:
     """
     if not tokens or tokens[0] not in DIRECTIONS:
         raise GrammarError(f"a message in a dialogue begins with one of {', '.join(DIRECTIONS)}")
-    if len(tokens) > 1 and tokens[1] in CONTEXT_TOKENS:
-        return tokens[0], CONTEXT_TOKENS.index(tokens[1]) + 1, list(tokens[2:])
-    return tokens[0], None, list(tokens[1:])
+    context = _CONTEXTS.get(tokens[1]) if len(tokens) > 1 else None
+    place = 1 if context is None else 2
+    begins = len(tokens) > place and tokens[place] == BEGIN
+    return Framed(tokens[0], context, begins, list(tokens[place + begins :]))
 
 
 class _Writer:

@@ -62,6 +62,25 @@ class Condition:
 
 
 @dataclass(frozen=True, eq=False)
+class Examples:
+    """Octets that are well-formed in a field of which no node says what is in it.
+
+    Args:
+        octets: Those that are whatever other fields say; none if any octets are.
+        said_by: Name of a field before it that says what is in it.
+        by_value: Those that are for some of its values.
+    """
+
+    octets: tuple[bytes, ...] = ()
+    said_by: str | None = None
+    by_value: Mapping[Any, tuple[bytes, ...]] = field(default_factory=dict)
+
+    def where(self, known: Mapping[str, Any]) -> tuple[bytes, ...]:
+        """Returns those that are well-formed after some fields; none if any octets are."""
+        return self.by_value.get(known.get(self.said_by), self.octets)
+
+
+@dataclass(frozen=True, eq=False)
 class Member:
     """A field of a group.
 
@@ -73,6 +92,7 @@ class Member:
         condition: When it may be there, and must if `low` is not 0; always if None.
         chained: Whether it can only be there if the chained ones before it are.
         slot: Type of identifier or computed value that it holds, if any.
+        examples: Of octets that are well-formed, if it holds opaque ones that have to be.
     """
 
     name: str
@@ -82,6 +102,7 @@ class Member:
     condition: Condition | None = None
     chained: bool = False
     slot: str | None = None
+    examples: Examples | None = None
 
 
 class Group:
@@ -111,8 +132,10 @@ class Group:
 
     @cached_property
     def watched(self) -> frozenset[str]:
-        """Names of the fields that conditions of members depend on."""
-        return frozenset().union(*(member.condition.fields for member in self.members if member.condition))
+        """Names of the fields that conditions and examples of members depend on."""
+        conditions = (member.condition.fields for member in self.members if member.condition)
+        examples = {member.examples.said_by for member in self.members if member.examples and member.examples.said_by}
+        return frozenset().union(*conditions, examples)
 
     @cached_property
     def places(self) -> dict[str, tuple[int, ...]]:

@@ -7,6 +7,7 @@ from functools import cache
 
 from gentwin.signaling import nas, ngap, pfcp
 from gentwin.signaling.dialogue import leaves
+from gentwin.signaling.dialogue.contents import examples_of
 from gentwin.signaling.dialogue.describe import Describer, number
 from gentwin.signaling.dialogue.from_ngap import NgapDescriber
 from gentwin.signaling.dialogue.nodes import MANY, Alternatives, Carried, Condition, Group, Member, Node
@@ -106,7 +107,8 @@ def _nas_members(message: MessageType) -> Iterator[Member]:
         elif isinstance(element.kind, CarriedType):
             yield Member(element.name, carried(element.kind.discriminator), low=low, slot=slot)
         else:
-            yield Member(element.name, _NAS.node(element.kind, element.name), low=low, slot=slot)
+            node, examples = _NAS.node(element.kind, element.name), examples_of(NAS, message.name, element.name)
+            yield Member(element.name, node, low=low, slot=slot, examples=examples)
 
 
 def _depending(element: NasElement, kind: Depending, low: int) -> Iterator[Member]:
@@ -116,7 +118,8 @@ def _depending(element: NasElement, kind: Depending, low: int) -> Iterator[Membe
         said = Condition(frozenset({kind.element}), lambda known, value=value: known.get(kind.element) == value)
         yield Member(element.name, node, low=low, condition=said)
     other = Condition(frozenset({kind.element}), lambda known: known.get(kind.element) not in kind.cases)
-    yield Member(element.name, leaves.Opaque(range(1, MANY)), low=low, condition=other)
+    examples = examples_of(NAS, "", element.name)
+    yield Member(element.name, leaves.Opaque(range(1, MANY)), low=low, condition=other, examples=examples)
 
 
 # ---------------------------------------------------------------- PFCP
@@ -140,7 +143,8 @@ def _pfcp_members(members: tuple[pfcp.Member, ...]) -> Iterator[Member]:
         element = pfcp.ELEMENTS[member.name]
         node = _pfcp_group(member.name) if element.members is not None else _PFCP.node(element.kind, member.name)
         low, high = int(member.mandatory), MANY if member.repeatable else 1
-        yield Member(member.name, node, low, high, slot=slot_of(PFCP, "element", member.name))
+        slot, examples = slot_of(PFCP, "element", member.name), examples_of(PFCP, "element", member.name)
+        yield Member(member.name, node, low, high, slot=slot, examples=examples)
 
 
 @cache

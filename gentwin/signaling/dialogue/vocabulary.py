@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cache, cached_property
 
 from gentwin.signaling.dialogue import grammar as g
 from gentwin.signaling.dialogue.nodes import Member
 from gentwin.signaling.dialogue.schema import PROTOCOLS, message_names, walk
 
 PADDING = "<pad>"
-SPECIAL = (PADDING, g.END, g.CLOSE, g.OPEN, g.RAW, *g.DIRECTIONS, *g.CONTEXT_TOKENS)
+SPECIAL = (PADDING, g.END, g.CLOSE, g.OPEN, g.RAW, g.BEGIN, *g.DIRECTIONS, *g.CONTEXT_TOKENS)
 
 
 class Vocabulary:
@@ -30,6 +30,7 @@ class Vocabulary:
         self.ids = {token: number for number, token in enumerate(self.tokens)}
 
     @classmethod
+    @cache
     def of_schema(cls, protocols: tuple[str, ...] = PROTOCOLS) -> Vocabulary:
         """Returns the tokens of all messages of some protocols: special ones, sizes, octets, messages, fields.
 

@@ -22,7 +22,7 @@ MESSAGES: Mapping[str, MessageType] = MappingProxyType(
 """All messages by name, with the elements they consist of; what they can hold is in the value types of these."""
 
 DEEPEST = 8  # messages inside messages
-CACHED_MESSAGES, CACHED_OCTETS = 4096, 512  # so many plain messages of at most so many octets
+CACHED_MESSAGES, CACHED_OCTETS = 1024, 256  # so many plain messages of at most so many octets
 
 
 def decode(data: bytes) -> Message:

@@ -7,9 +7,10 @@ from gentwin.signaling.fields import Fields, Value
 from gentwin.signaling.messages import NGAP, Message
 from gentwin.signaling.ngap.definitions import OUTCOMES, MessageSchema, procedures, schema
 from gentwin.signaling.ngap.per import Reader, Writer
-from gentwin.signaling.ngap.structures import CRITICALITIES, CRITICALITY, criticality_number
+from gentwin.signaling.ngap.structures import CRITICALITY, CRITICALITY_OCTETS, criticality_number
 
 LONGEST = 1 << 18  # octets of a message
+OUTCOME_OCTETS = {number << 5: name for number, name in enumerate(OUTCOMES)}
 TRAILING, PRIVATE_IES = "trailing", "private_ies"
 
 
@@ -51,13 +52,13 @@ def decode(data: bytes) -> Message:
 
 def _read_head(reader: Reader) -> tuple[MessageSchema, list[tuple[str, Value]]]:
     """Returns the message that follows, and a field for its criticality if that is not the one of its procedure."""
-    outcome, code, critical = reader.uint(8), reader.uint(8), reader.uint(8)
-    if outcome & 31 or outcome >> 5 >= len(OUTCOMES) or critical & 63 or critical >> 6 >= len(CRITICALITIES):
+    outcome, code, critical = reader.octets(3)
+    if outcome not in OUTCOME_OCTETS or critical not in CRITICALITY_OCTETS:
         raise DecodeError(f"must begin with outcome, procedure code and criticality, got {reader.data[:3].hex()}")
-    known = procedures().get((code, OUTCOMES[outcome >> 5]))
+    known = procedures().get((code, OUTCOME_OCTETS[outcome]))
     if known is None:
-        raise DecodeError(f"procedure code {code} has no {OUTCOMES[outcome >> 5]} message", 1)
-    criticality = CRITICALITIES[critical >> 6]
+        raise DecodeError(f"procedure code {code} has no {OUTCOME_OCTETS[outcome]} message", 1)
+    criticality = CRITICALITY_OCTETS[critical]
     return known, [(CRITICALITY, criticality)] if criticality != known.criticality else []
 
 

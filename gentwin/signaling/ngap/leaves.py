@@ -17,7 +17,8 @@ from gentwin.signaling.ngap.per import MOST_BITS, Reader, Writer
 from gentwin.signaling.values.base import check, closest
 
 UNBOUNDED = 65536  # sizes of this and more are written like those without a limit
-MOST_UNITS = 1 << 20  # bits, octets, characters or items in one field
+MOST_UNITS = 1 << 20  # octets, characters or items in one field
+MOST_BITS_IN_STRING = 4096  # the specification has 160 at most
 CHARSETS = {
     "printable": frozenset(string.ascii_letters + string.digits + " '()+,-./:=?"),
     "visible": frozenset(map(chr, range(0x20, 0x7F))),
@@ -88,7 +89,7 @@ def decode_kept(kind: Kind, data: bytes) -> Any:
     return _decode(kind, data) if len(data) <= _LONGEST_KEPT else kind.decode(data)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _decode(kind: Kind, data: bytes) -> Any:
     return kind.decode(data)
 
@@ -264,6 +265,8 @@ class BitString(Sized):
             if count and not self._is_short():
                 reader.align()
             value, size = value << count | reader.uint(count), size + count
+            if size > MOST_BITS_IN_STRING:
+                raise DecodeError(f"{size} bits of {self.type_name or 'a field'} are too many", reader.place >> 3)
         bits = Bits(value, size)
         return NOTATIONS[self.notation].show(bits) if self.notation else bits
 
@@ -271,6 +274,8 @@ class BitString(Sized):
         if self.notation and isinstance(value, str):
             value = NOTATIONS[self.notation].parse(value)
         check(isinstance(value, Bits) and _fits(value), "bits" + " or an address" * bool(self.notation), value)
+        if value.size > MOST_BITS_IN_STRING:
+            raise EncodeError("", f"must have at most {MOST_BITS_IN_STRING} bits, got {value.size}")
         left = value.size
         for count in self.write_sizes(writer, value.size):
             if count and not self._is_short():

@@ -15,6 +15,16 @@ NAS_FIELDS = frozenset({"nas_pdu", "pdu_session_nas_pdu"})
 `nasc` of a handover request is not among them: what it holds is an element of NAS, not a message.
 """
 
+AROUND_NAS = frozenset(
+    {
+        "pdu_session_resource_setup_list_cxt_req",
+        "pdu_session_resource_setup_list_su_req",
+        "pdu_session_resource_modify_list_mod_req",
+        "item",
+    }
+)
+"""Names of the fields that have such a field somewhere inside; what is in others is not looked into."""
+
 
 def map_nas(message: Message, function: Callable[[Any], Value]) -> Message:
     """Returns a message with every NAS message in it replaced.
@@ -32,12 +42,15 @@ def map_nas(message: Message, function: Callable[[Any], Value]) -> Message:
 
 
 def _mapped(fields: Fields, function: Callable[[Any], Value]) -> Fields:
-    pairs = [(name, _mapped_value(name, value, function)) for name, value in fields]
-    same = all(new is old for (_, new), (_, old) in zip(pairs, fields, strict=True))
-    return fields if same else Fields(pairs)
-
-
-def _mapped_value(name: str, value: Any, function: Callable[[Any], Value]) -> Value:
-    if name in NAS_FIELDS:
-        return function(value)
-    return _mapped(value, function) if isinstance(value, Fields) else value
+    pairs = None
+    for place, (name, value) in enumerate(fields):
+        if name in NAS_FIELDS:
+            mapped = function(value)
+        elif name in AROUND_NAS and isinstance(value, Fields):
+            mapped = _mapped(value, function)
+        else:
+            continue
+        if mapped is not value:
+            pairs = pairs or list(fields)
+            pairs[place] = (name, mapped)
+    return Fields(pairs) if pairs else fields

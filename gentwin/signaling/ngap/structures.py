@@ -14,6 +14,7 @@ from gentwin.signaling.values.base import check, closest, within
 
 ITEM, OPAQUE, CRITICALITY = "item", "opaque", "criticality"
 CRITICALITIES = ("reject", "ignore", "notify")
+CRITICALITY_OCTETS = {number << 6: name for number, name in enumerate(CRITICALITIES)}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -215,12 +216,7 @@ class Elements(Kind):
         return Fields(pairs)
 
     def _read_element(self, reader: Reader, pairs: list[tuple[str, Any]]) -> int:
-        reader.align()
-        head = reader.uint(24)
-        identifier, critical, padding = head >> 8, head >> 6 & 3, head & 63
-        if critical == len(CRITICALITIES) or padding:
-            raise DecodeError(f"must be criticality 0 to 2 and padding, got {head & 255:#x}", (reader.place >> 3) - 1)
-        data, criticality = reader.counted_octets(), CRITICALITIES[critical]
+        identifier, criticality, data = _read_envelope(reader)
         known = self.by_identifier.get(identifier)
         try:
             if known is None:
@@ -269,6 +265,23 @@ class Elements(Kind):
             else:
                 raise EncodeError(name, f"is no element of {self.type_name or 'these'}; {closest(name, self.by_name)}")
         return written
+
+
+def _read_envelope(reader: Reader) -> tuple[int, str, bytes]:
+    """Returns identifier, criticality and content of an element."""
+    reader.align()
+    start, octets = reader.place >> 3, reader.data
+    if reader.place + 32 <= reader.end and octets[start + 3] < 128:
+        # Nearly all are as short as that, and are read at once.
+        identifier, critical = octets[start] << 8 | octets[start + 1], octets[start + 2]
+        reader.place += 32
+        content = reader.octets(octets[start + 3])
+    else:
+        head = reader.uint(24)
+        identifier, critical, content = head >> 8, head & 255, reader.counted_octets()
+    if critical not in CRITICALITY_OCTETS:
+        raise DecodeError(f"must be criticality 0 to 2 and padding, got {critical:#x}", start + 2)
+    return identifier, CRITICALITY_OCTETS[critical], content
 
 
 def criticality_number(criticality: Any) -> int:

@@ -25,7 +25,7 @@ VERSION = 1
 FOLLOW_ON, PRIORITY, SEID = 4, 2, 1
 LONGEST = 0xFFFF
 DEEPEST = 8  # groups in groups; the specification has 3
-CACHED_ELEMENTS = 16384, 8192, 8192  # in no group, in one, in two
+CACHED_ELEMENTS = 4096, 2048, 2048  # in no group, in one, in two
 CACHED_OCTETS = 256  # of the largest of them
 
 Pair = tuple[str, Value]
@@ -71,9 +71,8 @@ def _decode(data: bytes, start: int) -> tuple[Message, int]:
     octets = len(data) - start
     if octets < 8:
         raise DecodeError(f"{octets} octets are less than the header's 8", start)
-    flags, number = data[start], data[start + 1]
-    end = start + 4 + int.from_bytes(data[start + 2 : start + 4], "big")
-    known = messages.BY_NUMBER.get(number)
+    flags, number, length = _HEAD(data, start)
+    known, end = messages.BY_NUMBER.get(number), start + 4 + length
     if flags >> 5 != VERSION or known is None:
         raise DecodeError(f"no message has version {flags >> 5} and type {number}", start)
     place = start + (16 if flags & SEID else 8)
@@ -87,10 +86,10 @@ def _decode(data: bytes, start: int) -> tuple[Message, int]:
 
 
 def _header(data: bytes, start: int, end: int, flags: int) -> list[Pair]:
-    pairs: list[Pair] = [("sequence_number", int.from_bytes(data[end - 4 : end - 1], "big"))]
-    if flags & SEID:
-        pairs.insert(0, ("seid", int.from_bytes(data[start + 4 : start + 12], "big")))
-    last = data[end - 1]
+    (word,) = _WORD(data, end - 4)
+    pairs: list[Pair] = [("seid", _LONG(data, start + 4)[0])] if flags & SEID else []
+    pairs.append(("sequence_number", word >> 8))
+    last = word & 255
     if flags & PRIORITY:
         pairs.append(("message_priority", last >> 4))
         last &= 15
@@ -116,7 +115,7 @@ def _read_elements(data: bytes, place: int, end: int, depth: int, pairs: list[Pa
 
 
 def _read_element(depth: int, raw: bytes) -> Pair:
-    number, content = int.from_bytes(raw[:2], "big"), raw[4:]
+    number, content = raw[0] << 8 | raw[1], raw[4:]
     element = elements.BY_NUMBER.get(number)
     if element is None:
         return elements.name_of(number), _of_vendor(content) if number >= FIRST_OF_VENDORS else content
@@ -142,7 +141,8 @@ def _read_group(content: bytes, depth: int) -> Value:
     return Fields(pairs)
 
 
-_TYPE_AND_LENGTH = struct.Struct("!HH").unpack_from
+_HEAD, _TYPE_AND_LENGTH = struct.Struct("!BBH").unpack_from, struct.Struct("!HH").unpack_from
+_WORD, _LONG = struct.Struct("!I").unpack_from, struct.Struct("!Q").unpack_from
 _READ = [partial(_read_element, depth) for depth in range(DEEPEST + 1)]
 _KEPT = [*(lru_cache(most)(_READ[depth]) for depth, most in enumerate(CACHED_ELEMENTS)), *_READ[len(CACHED_ELEMENTS) :]]
 """What reads an element in so many groups, and what keeps those it read: groups in it are read only if not too deep."""

@@ -12,7 +12,7 @@ from gentwin.signaling.values.base import LONGEST, Kind, Reader, Writer, check, 
 from gentwin.signaling.values.leaves import Octets
 from gentwin.signaling.values.structures import Hidden, write_field
 
-CACHED_VALUES, CACHED_OCTETS = 32768, 128  # of all types: so many values, of at most so many octets
+CACHED_VALUES, CACHED_OCTETS = 8192, 64  # of all types: so many values, of at most so many octets
 
 
 class ListOf(Kind):
