@@ -124,8 +124,8 @@ def decoding_rates(captures: Sequence[Path], protocol: str) -> dict[str, float]:
 
 def pycrate_rate(protocol: str, messages: Sequence[bytes]) -> float:
     """Returns how many messages of a protocol pycrate decodes per second."""
-    decode = _pycrate_decoder(protocol)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        decode = _pycrate_decoder(protocol)
         decode(messages[0])
         return len(messages) / seconds_of(lambda: use_up(map(decode, messages)))
 

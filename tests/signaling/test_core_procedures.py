@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gentwin.signaling.core import GENERIC, OPEN5GS, Faults, HomeKey, NetworkConfiguration, Slice, Timing
+from gentwin.signaling.core import GENERIC, OPEN5GS, Faults, HomeKey, NetworkConfiguration, Slice, Timing, n2
 from gentwin.signaling.core import n1 as nas_messages
 from gentwin.signaling.core.home import HomePublicKey
 from tests.signaling.core_networks import (
@@ -352,3 +352,20 @@ def test_handover_over_n2_does_not_happen(faults, last):
     assert last in chains(records)[-2:]
     assert ue.station is core.stations[0] and not core.stations[1].connections
     assert named(does(core, ue.establish, Slice(1), "internet"), "PDUSessionResourceSetupResponse")
+
+
+def test_containers_between_stations_are_what_they_should_be():
+    definitions = pytest.importorskip("pycrate_asn1dir.NGAP").NGAP_IEs
+    source = definitions.SourceNGRANNode_ToTargetNGRANNode_TransparentContainer
+    source.from_aper(n2.source_container("999-70", 7, 300))
+    value = source.get_val()
+    assert value["targetCell-ID"] == ("nR-CGI", {"pLMNIdentity": b"\x99\xf9\x07", "nRCellIdentity": (300 << 4, 36)})
+    (left,) = value["uEHistoryInformation"]
+    assert left["lastVisitedCellInformation"][1]["globalCellID"][1]["nRCellIdentity"] == (7 << 4, 36)
+    assert n2.source_container("310-410", 7, 300)[5:8] == b"\x13\x00\x14"
+    target = definitions.TargetNGRANNode_ToSourceNGRANNode_TransparentContainer
+    for c_rnti in (1, 0x1234, 65519):
+        data = n2.target_container(c_rnti)
+        target.from_aper(data)
+        assert target.to_aper() == data and len(target.get_val()["rRCContainer"]) == 10
+        assert n2.read_c_rnti(data) == c_rnti

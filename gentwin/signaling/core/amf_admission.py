@@ -49,7 +49,7 @@ class Admission:
     def __init__(self, amf: Amf, policy: Policy) -> None:
         self._amf, self._policy, self._clock = amf, policy, amf.links.clock
         self._queues: dict[Slice | None, deque[_Request]] = {}
-        self._looking = False
+        self._looking = self._will_look = self._checking = False
         self._relief = 0
 
     def decide(self, situation: Situation) -> Decision:
@@ -112,8 +112,13 @@ class Admission:
 
     def _look_after_backlog(self) -> None:
         """Looks again when the work that is queued now has been done, of which nobody tells."""
-        if self._amf.load.backlog:
-            self._clock.after(self._amf.load.backlog, self.look)
+        if self._amf.load.backlog and not self._will_look:
+            self._will_look = True
+            self._clock.after(self._amf.load.backlog, self._look_again)
+
+    def _look_again(self) -> None:
+        self._will_look = False
+        self.look()
 
     def _look(self) -> None:
         self._looking = False
@@ -123,10 +128,7 @@ class Admission:
                 return
             self._measure()
             now = self._clock.now
-            situations = [
-                replace(head.situation, time=now, waited=now - head.situation.time, load=self._amf.load)
-                for head in heads
-            ]
+            situations = [replace(head.situation, time=now, waited=now - head.situation.time) for head in heads]
             place = self._policy.choose(situations)
             if place is None:
                 self._look_after_backlog()
@@ -152,11 +154,10 @@ class Admission:
         relief = self._policy.relief(self._amf.load)
         if relief == self._relief:
             return
-        begins, self._relief = not self._relief, relief
+        self._relief = relief
         for station in self._amf.stations.values():
             self.tell(station)
-        if begins:
-            self._clock.after(RELIEF_CHECKED, self._check_relief)
+        self._check_later()
 
     def tell(self, station: Gnb) -> None:
         """Tells a base station which relief is asked for now."""
@@ -168,7 +169,12 @@ class Admission:
         if self._relief:
             self.tell(station)
 
-    def _check_relief(self) -> None:
-        self._measure()
-        if self._relief:
+    def _check_later(self) -> None:
+        if self._relief and not self._checking:
+            self._checking = True
             self._clock.after(RELIEF_CHECKED, self._check_relief)
+
+    def _check_relief(self) -> None:
+        self._checking = False
+        self._measure()
+        self._check_later()

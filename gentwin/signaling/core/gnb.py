@@ -25,7 +25,7 @@ DESIRABLE = "radio_network", "handover-desirable-for-radio-reason"
 NO_ROOM = "radio_network", "no-radio-resources-available-in-target-cell"
 CANCELLED = "radio_network", "handover-cancelled"
 FLOW_ONE = Fields.of(item=Fields.of(qos_flow_identifier=1))
-CONTAINER = b"\x40\x00"  # transparent to the core: RRC between base stations
+LAST_C_RNTI = 65519
 LAST_PORT = 65535
 TRIED_AGAIN = 1.0  # seconds from one try to reach the core to the next
 MOVE = 0.02  # median of the seconds in which a UE comes to the target of a handover
@@ -41,14 +41,14 @@ class GnbConnection:
         stream: SCTP stream.
     """
 
-    __slots__ = ("amf_id", "gone", "leaving", "ran_id", "sent", "sessions", "stream", "ue")
+    __slots__ = ("amf_id", "c_rnti", "gone", "leaving", "ran_id", "sent", "sessions", "stream", "ue")
 
     def __init__(self, ran_id: int, ue: Ue | None, stream: int) -> None:
         self.ran_id, self.ue, self.stream = ran_id, ue, stream
         self.amf_id: int | None = None
         self.sessions: dict[int, int] = {}
         self.leaving: Gnb | None = None
-        self.gone, self.sent = False, 0.0
+        self.gone, self.sent, self.c_rnti = False, 0.0, 0
 
 
 class Gnb:
@@ -96,6 +96,8 @@ class Gnb:
 
     def _number_anew(self) -> None:
         self._ids, self._teids = Counter(1, LAST_RAN_ID), Counter(1, LAST_TEID)
+        self._c_rntis = Counter(1, LAST_C_RNTI)
+        self._coming: dict[int, GnbConnection] = {}
         self._streams = Counter(1, STREAMS)
 
     def next_stream(self) -> int:
@@ -324,6 +326,8 @@ class Gnb:
             return
         del self.connections[connection.ran_id]
         connection.gone = True
+        if self._coming.get(connection.c_rnti) is connection:
+            del self._coming[connection.c_rnti]
         ue, connection.ue = connection.ue, None
         if ue is not None and ue.connection is connection:
             ue.released()
@@ -375,9 +379,9 @@ class Gnb:
         connection.leaving = target
         area = n2.tai(target.plmn, target.station.tac)
         node = n2.global_gnb_id(target.plmn, target.station.number)
-        transfer = Fields()
+        container = n2.source_container(target.plmn, self.station.number, target.station.number)
         entries = n2.items(
-            Fields.of(pdu_session_id=psi, handover_required_transfer=transfer) for psi in connection.sessions
+            Fields.of(pdu_session_id=psi, handover_required_transfer=Fields()) for psi in connection.sessions
         )
         self._answer(
             connection,
@@ -386,7 +390,7 @@ class Gnb:
             n2.cause(*DESIRABLE),
             ("target_id", Fields.of(target_ran_node_id=Fields.of(global_ran_node_id=node, selected_tai=area))),
             ("pdu_session_resource_list_ho_rqd", entries),
-            ("source_to_target_transparent_container", CONTAINER),
+            ("source_to_target_transparent_container", container),
             located=False,
         )
 
@@ -401,7 +405,8 @@ class Gnb:
             return
         connection = GnbConnection(self._ids.allocate(self.connections), None, stream)
         self.connections[connection.ran_id] = connection
-        connection.amf_id = amf_id
+        connection.amf_id, connection.c_rnti = amf_id, self._c_rntis.allocate(self._coming)
+        self._coming[connection.c_rnti] = connection
         entries = []
         for item in message["pdu_session_resource_setup_list_ho_req"].all("item"):
             psi = item["pdu_session_id"]
@@ -414,7 +419,7 @@ class Gnb:
             connection,
             "HandoverRequestAcknowledge",
             ("pdu_session_resource_admitted_list", n2.items(entries)),
-            ("target_to_source_transparent_container", CONTAINER + connection.ran_id.to_bytes(4)),
+            ("target_to_source_transparent_container", n2.target_container(connection.c_rnti)),
             located=False,
             work=self._resources,
         )
@@ -436,19 +441,19 @@ class Gnb:
         self._answer(
             connection, "UplinkRANStatusTransfer", ("ran_status_transfer_transparent_container", status), located=False
         )
-        place = int.from_bytes(message["target_to_source_transparent_container"][len(CONTAINER) :])
-        self.links.clock.after(self._move.seconds(), target.arrive, ue, connection, place)
+        c_rnti = n2.read_c_rnti(message["target_to_source_transparent_container"])
+        self.links.clock.after(self._move.seconds(), target.arrive, ue, connection, c_rnti)
 
-    def arrive(self, ue: Ue, old: GnbConnection, ran_id: int) -> None:
+    def arrive(self, ue: Ue, old: GnbConnection, c_rnti: int) -> None:
         """Takes a UE that was handed over and has come, and tells the core.
 
         Args:
             ue: Who.
             old: Its connection at the other base station.
-            ran_id: Of its connection here.
+            c_rnti: By which it was told to come.
         """
-        connection = self.connections.get(ran_id)
-        if connection is None or connection.ue is not None or ue.connection is not old:
+        connection = self._coming.pop(c_rnti, None)
+        if connection is None or ue.connection is not old:
             return
         old.ue, connection.ue = None, ue
         ue.station, ue.connection = self, connection

@@ -15,6 +15,9 @@ from gentwin.signaling.messages import NGAP, Message
 NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 GNB_ID_BITS, CELL_BITS, CELL_SHIFT = 32, 36, 4
 ALGORITHM_BITS = 16
+MEDIUM_CELL = 1  # size of a cell, in the four bits after its identity
+COMMAND, COMMAND_SHIFT, COMMAND_BYTES = 0x000A00801800504080000140, 9, 12
+"""RRC reconfiguration with synchronisation, within a second: as number, place of the C-RNTI in it, length."""
 _FLOW_ONE = Fields.of(item=Fields.of(qos_flow_identifier=1))
 
 Pair = tuple[str, Value]
@@ -304,3 +307,43 @@ def paging(network: NetworkConfiguration, tmsi: int, tac: str) -> Message:
         ("ue_paging_identity", Fields.of(five_g_s_tmsi=s_tmsi(network, tmsi))),
         ("tai_list_for_paging", items([Fields.of(tai=tai(network.plmn, tac))])),
     )
+
+
+# ---------------------------------------------------------------- between base stations, through the core
+
+
+def source_container(plmn: str, source: int, target: int) -> bytes:
+    """Returns what a base station tells the target of a handover: the cell, and the one where the UE has been.
+
+    Args:
+        plmn: Network of the cells.
+        source: Number of the base station that the UE leaves.
+        target: Number of the one to which it goes.
+
+    Source: 3GPP TS 38.413 clause 9.3.1.29; TS 38.331 clause 11.2.2, HandoverPreparationInformation.
+    """
+    mcc, _, mnc = plmn.partition("-")
+    network = bytes.fromhex(mcc[1] + mcc[0] + mnc[2:].rjust(1, "f") + mcc[2] + mnc[1] + mnc[0])
+    cells = [number << CELL_SHIFT << 4 for number in (target, source)]
+    return b"".join(
+        (
+            b"\0\x02\0\0\0",  # RRC container without capabilities; target cell of NR
+            network + cells[0].to_bytes(5),
+            b"\0\0",  # history of one cell of NR
+            network + (cells[1] | MEDIUM_CELL).to_bytes(5),
+            b"\0\0\x01",  # one second there
+        )
+    )
+
+
+def target_container(c_rnti: int) -> bytes:
+    """Returns what the target of a handover tells the source for the UE: to come under a C-RNTI, 1 to 65519.
+
+    Source: 3GPP TS 38.413 clause 9.3.1.30; TS 38.331 clause 11.2.2, HandoverCommand.
+    """
+    return (COMMAND | c_rnti << COMMAND_SHIFT).to_bytes(COMMAND_BYTES)
+
+
+def read_c_rnti(container: bytes) -> int:
+    """Returns the C-RNTI in what `target_container` makes."""
+    return int.from_bytes(container) >> COMMAND_SHIFT & 0xFFFF

@@ -52,7 +52,6 @@ class ReferenceCore:
         self.radio = Radio()
         for station in network.stations:
             Gnb(network, station, self.links, self.works, self.amf, self.radio)
-        self.ues: dict[str, Ue] = {}
 
     @property
     def stations(self) -> list[Gnb]:
@@ -72,9 +71,7 @@ class ReferenceCore:
             usim: Its subscription.
             station: It camps on; the first if not given.
         """
-        ue = Ue(self.network, usim, station or self.stations[0], self.links, self.works, self.radio)
-        self.ues[usim.supi] = ue
-        return ue
+        return Ue(self.network, usim, station or self.stations[0], self.links, self.works, self.radio)
 
     def run(self, until: float) -> Iterator[Record]:
         """Yields what is said up to a time of the clock, in seconds, in the order of time."""
