@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,11 +15,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from gentwin.cli import app
+from gentwin.cli import app, tables
 from gentwin.signaling.capture import read_capture, write_capture
 from gentwin.signaling.core import Slice, SliceLimit, Subscribers, SynthesisConfiguration, synthesize
 from gentwin.signaling.core.plain import FLAVOURS, explain, from_plain
 from gentwin.signaling.errors import SignalingError
+from gentwin.signaling.fields import Fields
+from gentwin.signaling.ladder import ContextSummary, Summary, make_ladder
+from gentwin.signaling.messages import Message, Record
 from gentwin.signaling.records import read_records, to_packet, write_records
 from gentwin.signaling.security import Milenage, check_autn
 from tests.signaling.recordings import find_capture
@@ -26,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SUPI = "999700000000001"
 IDENTITIES = (f"999-70-{SUPI[5:]}", "437081610000015", "127.0.0.5", "10.45.0.")
 FEW = ("--ues", "2", "--duration", "6")
+EMPTY_CAPTURE = struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
 
 
 def run(*arguments: object, width: int = 120) -> Result:
@@ -168,6 +174,37 @@ def test_what_cannot_be_decoded_is_counted_and_named(made: Path, tmp_path: Path)
     assert "undecoded_" in result.output and f"frame {len(packets) + 1}, " in result.output
 
 
+def test_texts_of_a_capture_are_no_markup(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    nai, station, amf = "[/x]@evil.example", "[fe80:b:1]:38412", "[fe80::2]:38412"
+    request = Message("nas", "RegistrationRequest", Fields.of(mobile_identity=Fields.of(type="suci", nai=nai)))
+    carrier = Message("ngap", "InitialUEMessage", Fields([("[/field]", nai), ("nas_pdu", request)]))
+    record = Record(carrier, 1.0, station, amf)
+    tables.print_messages([record], 1)
+    texts = capsys.readouterr().out
+    assert f"{station} to {amf}" in texts and f"[/field]: '{nai}'" in texts and f"nai: '{nai}'" in texts
+    tables.print_ladder(make_ladder([record], title=f"SUPI {nai} in [/y]:b:.pcap"))
+    texts = capsys.readouterr().out
+    assert f"SUPI {nai} in [/y]:b:.pcap" in texts and f"SUCI {nai}" in texts and station in texts
+    summary = Summary(
+        records=1,
+        begin=1.0,
+        end=1.0,
+        links=Counter({("ngap", station, amf): 1}),
+        messages=Counter({("ngap", "[/message]"): 1}),
+        nas=0,
+        ciphered=0,
+        refusals=Counter({("[/refusal]", None): 1}),
+        procedures=(),
+        ues=(ContextSummary(1, nai, 1.0, 1.0, 1, ()),),
+    )
+    with read_records(io.BytesIO(EMPTY_CAPTURE)) as reader:
+        tables.print_summary("[/y].pcap", summary, reader, 20)
+    texts = capsys.readouterr().out
+    for text in ("[/y].pcap", f"{station} and {amf}", "[/message]", "[/refusal]", nai):
+        assert text in texts
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_captures_are_summed_up(made: Path, tmp_path: Path, seed: int):
     random, data = Random(seed), bytearray(made.read_bytes())
@@ -189,12 +226,11 @@ def test_files_that_are_no_captures(tmp_path: Path):
 
 
 def test_captures_without_messages(tmp_path: Path):
-    header = struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
     path = tmp_path / "empty.pcap"
-    path.write_bytes(header)
+    path.write_bytes(EMPTY_CAPTURE)
     assert "no message of NGAP or PFCP in 0 frames" in refused("inspect", path)
     frame = bytes(60)
-    path.write_bytes(header + struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+    path.write_bytes(EMPTY_CAPTURE + struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
     for option in ((), ("--ue", 1), ("--message", 1)):
         assert "in 1 frames (1 not_ip)" in refused("inspect", path, *option)
 
@@ -260,6 +296,32 @@ def test_subscribers_are_those_of_the_capture(tmp_path: Path):
                 )
     subscribers.close()
     assert challenged == verified > 0
+
+
+@pytest.mark.parametrize("option", ["--output", "--subscribers"])
+def test_files_are_replaced_only_if_wanted(tmp_path: Path, option: str):
+    places = {"--output": tmp_path / "made.pcap", "--subscribers": tmp_path / "made.sqlite"}
+    arguments = [*FEW, *(word for place in places.items() for word in place)]
+    places[option].write_bytes(b"mine")
+    assert f"`{option}` must be new" in refused("synthesize", *arguments)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+    assert run("synthesize", *arguments, "--overwrite").exit_code == 0
+    assert all(path.stat().st_size > 1000 for path in places.values())
+
+
+def test_subscribers_have_a_file_of_their_own(tmp_path: Path):
+    path = tmp_path / "made.pcap"
+    assert "another file than `--output`" in refused("synthesize", "-o", path, "--subscribers", path)
+    for options in ((), ("--overwrite",)):
+        assert "--subscribers" in refused("synthesize", "-o", path, "--subscribers", tmp_path, *options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x[/y]", "x[/y].pcap"])
+def test_paths_are_no_markup(tmp_path: Path, name: str):
+    output = tmp_path / name
+    result = run("synthesize", *FEW, "-o", output)
+    assert result.exit_code == 0 and f"written: {output}" in result.output, result.output
 
 
 def test_data_set(tmp_path: Path):
@@ -359,7 +421,11 @@ def test_configurations_that_are_read():
     profile = {"subscriptions": [{"slice": "1-00000A", "dnn": "private"}], "uplink": 5000, "downlink": 6000}
     configuration = from_plain(
         {
-            "network": {"slices": [1, "1-00000A"], "flavour": {"name": "generic", "delays": {"ue": 1}}},
+            "network": {
+                "slices": [1, "1-00000A"],
+                "data_networks": [{"dnn": "private", "addresses": "10.45.0.0/16"}],
+                "flavour": {"name": "generic", "delays": {"ue": 1}},
+            },
             "limits": {"slices": [{"slice": "1-00000a", "sessions": 3}], "patience": 2},
             "profiles": [profile],
             "workload": {"arrivals": float("inf"), "behaviour": {"send": 0}},

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from gentwin.signaling.contexts import UE, Context, ContextTracker
@@ -140,7 +141,7 @@ class CaptureFile:
             raise ValueError(f"`FILE` must be a capture, got {str(self.path)!r}, which is no file.")
         console = Console(stderr=True)
         bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        with bar, bar.open(self.path, "rb", description=self.path.name) as stream:
+        with bar, bar.open(self.path, "rb", description=escape(self.path.name)) as stream:
             try:
                 reader = read_records(stream)
             except DecodeError as error:

@@ -85,11 +85,12 @@ def print_summary(summary: Summary) -> None:
     """Prints what is in a data set of dialogues, and what could not be decoded."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     captures = Table("capture", "messages", "dialogues", "not decoded", header_style="bold", box=None, pad_edge=False)
     for capture in summary.captures:
-        captures.add_row(capture.name, *map(str, (capture.messages, capture.dialogues, capture.undecoded)))
+        captures.add_row(Text(capture.name), *map(str, (capture.messages, capture.dialogues, capture.undecoded)))
     splits = Table("split", "dialogues", "UEs", "messages", "rows", header_style="bold", box=None, pad_edge=False)
     for name, split in summary.splits.items():
         splits.add_row(name, *map(str, (split.dialogues, split.ues, split.messages, split.rows)))
@@ -100,10 +101,12 @@ def print_summary(summary: Summary) -> None:
         console.print()
     reasons = ", ".join(f"{count} {reason}" for reason, count in summary.counts.most_common())
     console.print(f"not decoded: {summary.undecoded} messages{f' (all counts: {reasons})' if reasons else ''}")
+    divided = {"ue": "UEs", "capture": "captures"}[summary.division.by]
+    fractions = {"validation": summary.division.validation, "test": summary.division.test_fraction}
     for name, split in summary.splits.items():
-        if not split.rows:
-            console.print(f"[bold]{name} is empty[/]: there are too few {summary.division.by}s for its fraction.")
-    console.print(f"written: {summary.directory}", soft_wrap=True)
+        if not split.rows and fractions.get(name, 1.0) > 0:
+            console.print(f"[bold]{name} is empty[/]: there are too few {divided} for its fraction.")
+    console.print(Text(f"written: {summary.directory}"), soft_wrap=True)
 
 
 def _name_captures(files: list[Path]) -> dict[str, Path]:
@@ -134,10 +137,12 @@ def _name_captures(files: list[Path]) -> dict[str, Path]:
 
 def _read_captures(named: dict[str, Path], progress: Progress) -> Iterator[tuple[str, RecordReader]]:
     """Yields the captures while a bar shows how much of each has been read."""
+    from rich.markup import escape
+
     from gentwin.signaling.records import read_records
 
     for name, path in named.items():
-        with progress.open(path, "rb", description=name) as stream:
+        with progress.open(path, "rb", description=escape(name)) as stream:
             yield name, read_records(stream)
     progress.add_task("writing", total=None)
 

@@ -113,7 +113,9 @@ def synthesize(
     subscribers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="SQLite file to write: subscribers with their keys.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a data set in DIR.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what exists: a capture, a data set in DIR, a subscriber file.")
+    ] = False,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the defaults as a YAML file with comments, and exit.")
     ] = False,
@@ -142,6 +144,7 @@ def synthesize(
         if output is None:
             raise ValueError("`--output` must be given: a file that ends with .pcap, or a folder.")
         kind = _kind_of(output)
+        _check_places(Path(output), subscribers, overwrite)
         values = _values(config, {"ues": ues, "duration": duration}, flavour)
         configuration = from_plain(values)
         _write(Path(output), kind, configuration, {"seed": seed, "configuration": values}, overwrite)
@@ -165,6 +168,21 @@ def _kind_of(output: str) -> str:
     raise ValueError(f"`--output` must end with {ENDING}, or be a folder, got {output!r}.")
 
 
+def _check_places(output: Path, subscribers: Path | None, overwrite: bool) -> None:
+    """Raises `ValueError` unless what `synthesize` writes may be written there."""
+    for option, path in (("--output", output), ("--subscribers", subscribers)):
+        if path is not None and path.exists() and not overwrite:
+            raise ValueError(
+                f"`{option}` must be new, {path} exists; give another one, or `--overwrite` to replace it."
+            )
+    if subscribers is None:
+        return
+    if subscribers.is_dir():
+        raise ValueError(f"`--subscribers` must be a file, got {str(subscribers)!r}, which is a folder.")
+    if subscribers.resolve() == output.resolve():
+        raise ValueError(f"`--subscribers` must be another file than `--output`, got {str(subscribers)!r} for both.")
+
+
 def _values(path: Path | None, wanted: dict[str, Any], flavour: str | None) -> dict[str, Any]:
     """Returns what a configuration file and the options say, which win."""
     values = {} if path is None else _read_yaml(path)
@@ -177,19 +195,14 @@ def _values(path: Path | None, wanted: dict[str, Any], flavour: str | None) -> d
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    import re
-
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        """Reads 1e-3 as the number it is in YAML 1.2."""
+    from gentwin.yaml_text import load_yaml
 
-    number = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
     if not path.is_file():
         raise ValueError(f"`--config` must be a YAML file, got {str(path)!r}, which is no file.")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        values = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no YAML: {error}") from error
     if values is not None and not isinstance(values, dict):
@@ -266,6 +279,7 @@ def _report(path: Path, configuration: SynthesisConfiguration, counts: Counter[s
     """Prints what was made."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     table = Table(header_style="bold", box=None, pad_edge=False, show_header=False)
@@ -280,4 +294,4 @@ def _report(path: Path, configuration: SynthesisConfiguration, counts: Counter[s
     ):
         table.add_row(name, value)
     console.print(table)
-    console.print(f"written: {path}", soft_wrap=True)
+    console.print(Text(f"written: {path}"), soft_wrap=True)

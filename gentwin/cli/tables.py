@@ -1,4 +1,8 @@
-"""Captures, charts and messages as commands print them."""
+"""Captures, charts and messages as commands print them.
+
+What comes from a capture or a path is printed as `Text`: in a string, rich takes `[/x]` and `[fe80::1]` for markup, and
+`:b:` for an emoji.
+"""
 
 from __future__ import annotations
 
@@ -75,10 +79,10 @@ def _print_losses(console: Console, reader: RecordReader) -> None:
         return
     table = _table("not decoded", "meaning", "number", texts=2)
     for reason, count in reader.counts.most_common():
-        table.add_row(reason, (REASONS | UNDECODED)[reason], f"{count:,}")
+        _add_row(table, reason, (REASONS | UNDECODED)[reason], f"{count:,}")
     console.print(table)
     for failure in reader.failures[:SHOWN_FAILURES]:
-        console.print(f"  {failure}", markup=False)
+        console.print(Text(f"  {failure}"))
 
 
 def _table(*columns: str, texts: int = 1) -> Table:
@@ -89,10 +93,15 @@ def _table(*columns: str, texts: int = 1) -> Table:
     return table
 
 
+def _add_row(table: Table, *cells: str | Text) -> None:
+    """Adds a row whose strings are plain text."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+
+
 def _links(summary: Summary) -> Table:
     table = _table("link", "between", "messages", texts=2)
     for (protocol, one, other), count in sorted(summary.links.items()):
-        table.add_row(LINKS[protocol], f"{one} and {other}", f"{count:,}")
+        _add_row(table, LINKS[protocol], f"{one} and {other}", f"{count:,}")
     return table
 
 
@@ -100,7 +109,7 @@ def _messages(summary: Summary, protocol: str) -> Table:
     table = _table(protocol.upper(), "messages")
     for (known, name), count in summary.messages.most_common():
         if known == protocol:
-            table.add_row(name, f"{count:,}")
+            _add_row(table, name, f"{count:,}")
     return table
 
 
@@ -112,14 +121,14 @@ def _procedures(summary: Summary) -> Table:
     for entry in summary.procedures:
         duration = "" if entry.duration is None else _duration(entry.duration)
         counts = (Text(f"{getattr(entry, outcome) or ''}", OUTCOMES.get(outcome, "")) for outcome in outcomes)
-        table.add_row(entry.kind.name, *counts, duration)
+        _add_row(table, entry.kind.name, *counts, duration)
     return table
 
 
 def _refusals(summary: Summary) -> Table:
     table = _table("refused or failed", "cause", "messages", texts=2)
     for (name, cause), count in summary.refusals.most_common():
-        table.add_row(name, "" if cause is None else str(cause), f"{count:,}")
+        _add_row(table, name, "" if cause is None else str(cause), f"{count:,}")
     return table
 
 
@@ -128,7 +137,8 @@ def _ues(summary: Summary, limit: int) -> Table:
     for ue in summary.ues[:limit]:
         outcomes = (f"{ue.count(outcome) or ''}" for outcome in (REJECTED, UNANSWERED))
         first = f"{ue.begin - summary.begin:.3f} s"
-        table.add_row(str(ue.number), ue.supi or "", f"{ue.records:,}", f"{len(ue.procedures):,}", *outcomes, first)
+        numbers = f"{ue.records:,}", f"{len(ue.procedures):,}", *outcomes, first
+        _add_row(table, str(ue.number), ue.supi or "", *numbers)
     return table
 
 
@@ -151,7 +161,7 @@ def _span(begin: float, end: float) -> str:
 def print_ladder(ladder: Ladder) -> None:
     """Prints a chart as wide as the terminal."""
     console = Console(highlight=False)
-    console.print(ladder.title, style="bold", markup=False)
+    console.print(Text(ladder.title, "bold"))
     for line in draw_text(ladder, console.width, ascii_only=console.options.ascii_only):
         text = Text.assemble(*((span.text, STYLES[span.tone]) for span in line))
         console.print(text, no_wrap=True, overflow="ignore", crop=False)

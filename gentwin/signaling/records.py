@@ -24,7 +24,7 @@ UNDECODED: Mapping[str, str] = MappingProxyType(
         "undecoded_ngap": "user message of NGAP that is none: no record",
         "undecoded_pfcp": "PFCP datagram that is none: no record of any message in it",
         "undecoded_nas": "NAS message in NGAP that is none: its record has the bytes in its place",
-        "closed_nas": "protected NAS message, ciphered or no message inside: its record has the bytes as `payload`",
+        "closed_nas": "NAS that stays closed, as it is ciphered or no message; it is kept as bytes",
     }
 )
 """Reasons why a part of a packet is not a message, as counted by a reader of records, with what they mean."""
@@ -173,11 +173,13 @@ def decode_message(protocol: str, data: bytes) -> Message:
         data: One whole message.
 
     Raises:
-        DecodeError: If it is no message of this protocol.
+        DecodeError: If it is no message of this protocol, or the protocol is another one.
         ImportError: If pycrate is not installed and the protocol is NGAP.
     """
     if protocol == PFCP:
         return pfcp.decode(data)
+    if protocol != NGAP:
+        raise DecodeError(f"`protocol` must be `{NGAP}` or `{PFCP}`, got {protocol!r}")
     return ngap.map_nas(ngap.decode(data), _opened)
 
 

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import json
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +18,7 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from gentwin.datasets.converters import LAYOUTS
 from gentwin.schema import did_you_mean
+from gentwin.yaml_text import load_yaml
 
 CONFIG_KEY = "model_config"
 # Fields of `transformers.TrainingArguments` that `--help` shows; the others are accepted as well.
@@ -50,20 +50,6 @@ def require(condition: bool, name: str, constraint: str, value: Any, remedy: str
     """Raises `ArgumentsError` naming the argument, the constraint and the value unless `condition` holds."""
     if not condition:
         raise ArgumentsError(f"`{name}` must be {constraint}, got {value!r}{'; ' + remedy if remedy else ''}.")
-
-
-class _YamlLoader(yaml.SafeLoader):
-    """Reads 200e3 and 5e-4 as the numbers they are in YAML 1.2; PyYAML, which reads YAML 1.1, takes them for text."""
-
-
-_YamlLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-def load_yaml(text: str) -> Any:
-    """Returns the plain values in a YAML text."""
-    return yaml.load(text, _YamlLoader)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import gentwin
 from gentwin.datasets.signaling import SPLITS, DialogueError, Splits, load, read_dialogues, to_dialogues
 from gentwin.signaling.contexts import dialogues
 from gentwin.signaling.messages import PFCP, Message, Record
@@ -143,13 +144,16 @@ def test_the_card_says_what_is_in_it(tmp_path: Path):
     train = summary.messages["nas", "RegistrationRequest", "train"]
     rest = [summary.messages["nas", "RegistrationRequest", split] for split in SPLITS[1:]]
     assert f"| nas | RegistrationRequest | {train} | {rest[0]} | {rest[1]} |" in body
-    for words in ("72 %", "18 %", "3 %", "are pseudonyms", "command: make it", "| n2n4-nea2-c08 | 3344 |"):
+    assert "%" not in body and f"Written by gentwin {gentwin.__version__}." in body
+    for words in ("capture-to-dataset.md", "are pseudonyms", "command: make it", "| n2n4-nea2-c08 | 3344 |"):
         assert words in body
 
 
 def test_the_card_warns_where_there_are_no_pseudonyms(tmp_path: Path):
     write(tmp_path, ("synthesised", subscribers(3)))
-    assert "There are no pseudonyms in this data set" in (tmp_path / "dialogues/README.md").read_text()
+    card = (tmp_path / "dialogues/README.md").read_text()
+    assert "There are no pseudonyms in this data set" in card
+    assert card.endswith(f"## Origin\n\nWritten by gentwin {gentwin.__version__}.\n")
 
 
 # ---------------------------------------------------------------- whole or not at all
@@ -321,3 +325,27 @@ def test_lists_of_different_lengths(file: Path):
 def test_bytes_that_are_no_message(file: Path):
     rewrite(file, data=[[b"\xff\xff"]] * 6)
     check_error(file, "a, context 0: .*write the data set again")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        *(({name: None}, f"`{name}` must not be null") for name in ("capture", "context", "part", "kind", "split")),
+        *(({name: None}, f"`{name}` and its entries must not be null") for name in LISTS),
+        *(({name: [None]}, f"`{name}` and its entries must not be null") for name in LISTS),
+        ({"kind": "zzz"}, "`kind` must be `ue` or `node`, got 'zzz'"),
+        ({name: [] for name in LISTS}, "a row must have at least one message"),
+        ({"timestamp": [float("nan")]}, "`timestamp` must be finite, got nan"),
+        ({"timestamp": [float("-inf")]}, "`timestamp` must be finite, got -inf"),
+        ({"protocol": ["xyz"]}, "`protocol` must be `ngap` or `pfcp`, got 'xyz'"),
+    ],
+    ids=str,
+)
+def test_values_that_no_data_set_has(file: Path, columns: dict, message: str):
+    rewrite(file, **{name: [value] * 6 for name, value in columns.items()})
+    check_error(file, message)
+
+
+def test_a_dialogue_may_have_no_supi(file: Path):
+    rewrite(file, supi=[None] * 6)
+    assert [dialogue.context.supi for dialogue in read_dialogues(file.parents[1], "train")] == [None] * 3

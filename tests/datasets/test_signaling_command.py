@@ -80,6 +80,18 @@ def test_an_empty_split_is_said(tmp_path: Path, capture: Path):
     assert result.exit_code == 0 and "validation is empty: there are too few captures" in result.output
 
 
+def test_a_split_without_a_fraction_is_not_missed(tmp_path: Path, capture: Path):
+    result = run(capture, "-o", tmp_path / "out", "--validation", 0, "--test", 0)
+    assert result.exit_code == 0 and "is empty" not in result.output
+
+
+def test_names_and_paths_are_no_markup(tmp_path: Path, capture: Path):
+    named, output = capture.rename(tmp_path / "[red]:b:.pcap"), tmp_path / "x[/y]"
+    result = run(named, "-o", output)
+    assert result.exit_code == 0, result.output
+    assert "[red]:b:" in result.output and f"written: {output}" in result.output
+
+
 def test_no_such_file(tmp_path: Path):
     check_one_line(run(tmp_path / "nowhere.pcap", "-o", tmp_path / "out"), "nowhere.pcap is not a file")
 

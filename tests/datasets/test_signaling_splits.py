@@ -71,19 +71,67 @@ def test_a_ue_without_supi_is_where_its_temporary_identity_is(tmp_path: Path):
     assert unknown > 2
 
 
-def test_a_temporary_identity_of_two_ues_keeps_those_together_that_may_be_one(tmp_path: Path):
-    """Two UEs had the same one after another, and the third, of which nothing else is known, may be either."""
-    given = [begin(1, suci("0000000001")), give(1, b"\0\0\0\7")]
-    again = [begin(2, suci("0000000002")), give(2, b"\0\0\0\7")]
-    bare = [begin(3, guti(b"\0\0\0\7"))]
-    for seed in range(20):
-        write(tmp_path / str(seed), ("one", given), ("two", again), ("three", bare), splits=Splits(seed=seed, test=0.4))
-        assert len({split for split, _ in splits_of(tmp_path / str(seed))}) == 1
-    apart = set()
-    for seed in range(20):
-        write(tmp_path / f"apart{seed}", ("one", given), ("two", again), splits=Splits(seed=seed, test=0.4))
-        apart.add(len({split for split, _ in splits_of(tmp_path / f"apart{seed}")}))
-    assert apart == {1, 2}
+def places_of(directory: Path) -> dict[str | None, str]:
+    """Returns the split of each SUPI, and of the dialogue without one."""
+    return {dialogue.context.supi: split for split, dialogue in splits_of(directory)}
+
+
+GIVEN = ("one", [begin(1, suci("0000000001")), give(1, b"\0\0\0\7")])
+AGAIN = ("two", [begin(2, suci("0000000002")), give(2, b"\0\0\0\7")])
+BARE = ("three", [begin(3, guti(b"\0\0\0\7"))])
+"""Two UEs had the same temporary identity after another; the third, of which nothing else is known, may be either."""
+
+
+def test_where_a_known_ue_is_does_not_depend_on_other_dialogues(tmp_path: Path):
+    seen = set()
+    for seed in range(10):
+        splits = Splits(seed=seed, test=0.4)
+        write(tmp_path / f"all{seed}", GIVEN, AGAIN, BARE, splits=splits)
+        together = places_of(tmp_path / f"all{seed}")
+        for capture in (GIVEN, AGAIN):
+            write(tmp_path / f"{capture[0]}{seed}", capture, splits=splits)
+            [(supi, alone)] = places_of(tmp_path / f"{capture[0]}{seed}").items()
+            assert supi is not None and together[supi] == alone
+        seen.add(len(set(together.values())))
+    assert seen == {1, 2}
+
+
+def test_a_dialogue_that_may_be_of_ues_in_two_splits_is_left_out(tmp_path: Path):
+    seen = set()
+    for seed in range(10):
+        summary = write(tmp_path / str(seed), GIVEN, AGAIN, BARE, splits=Splits(seed=seed, test=0.4))
+        places = places_of(tmp_path / str(seed))
+        without = places.pop(None, None)
+        ambiguous = len(set(places.values())) > 1
+        seen.add(ambiguous)
+        assert without is None if ambiguous else {without} == set(places.values())
+        assert summary.ambiguous == summary.counts["ambiguous"] == ambiguous
+        kept = 0 if ambiguous else 1
+        assert [(c.messages, c.dialogues, c.ambiguous) for c in summary.captures] == [
+            *[(2, 1, 0)] * 2,
+            (kept, kept, 1 - kept),
+        ]
+        assert sum(split.messages for split in summary.splits.values()) == 4 + kept
+        assert sum(split.ues for split in summary.splits.values()) == 2
+        card = (tmp_path / str(seed) / "dialogues/README.md").read_text()
+        assert f"| three | {kept} | {kept} | 0 | {1 - kept} |" in card and ("| `ambiguous` |" in card) == ambiguous
+    assert seen == {False, True}
+
+
+def test_links_without_supi_are_followed(tmp_path: Path):
+    """Nothing but a UE without SUPI, which had both temporary identities, says that a bare one may be of either UE."""
+    other = ("two", [begin(2, suci("0000000002")), give(2, b"\0\0\0\x08")])
+    link = ("link", [begin(3, guti(b"\0\0\0\7")), give(3, b"\0\0\0\x08")])
+    counts = set()
+    for seed in range(10):
+        summary = write(tmp_path / str(seed), GIVEN, other, link, BARE, splits=Splits(seed=seed, test=0.4))
+        places: dict[str | None, set[str]] = defaultdict(set)
+        for split, dialogue in splits_of(tmp_path / str(seed)):
+            places[dialogue.context.supi].add(split)
+        counts.add(summary.ambiguous)
+        assert summary.ambiguous == (2 if None not in places else 0)
+        assert len(set.union(*places.values())) == (1 if None in places else 2)
+    assert counts == {0, 2}
 
 
 def test_a_ue_has_one_split_whatever_it_is_with(tmp_path: Path):

@@ -9,6 +9,7 @@ import pytest
 from gentwin.signaling.core import (
     OPEN5GS,
     SLICED,
+    Behaviour,
     Delays,
     Demand,
     Load,
@@ -127,6 +128,24 @@ def test_a_rejected_ue_registers_after_the_back_off():
     records = play(core, until=25.0)
     assert named(records, "RegistrationAccept") and ues[2].state == "registered"
     check_living(core)
+
+
+def test_registrations_in_progress_count():
+    core, ues = make_network(20, policy=LoadLimits(registered=4, back_off=60.0))
+    records = play(core, *[(4.0 + 0.001 * place, ue.register) for place, ue in enumerate(ues)], until=4.02)
+    assert core.load.registering == 4 and not core.load.registered
+    records += play(core, until=10.0)
+    assert sum(ue.state == "registered" for ue in ues) == core.load.registered == 4
+    assert values_of(records, "RegistrationReject", "cause_5gmm") == [22] * 16
+    assert not core.load.registering
+    check_living(core)
+
+
+def test_an_update_is_not_counted_twice():
+    core, ues, _ = registered(2, policy=LoadLimits(registered=2))
+    records = play(core, (6.1, ues[0].release), (7.0, ues[0].update), until=8.0)
+    assert named(records, "RegistrationAccept") and not named(records, "RegistrationReject")
+    assert (core.load.registered, core.load.registering) == (2, 0)
 
 
 class Congested(Policy):
@@ -284,6 +303,54 @@ def test_demand_by_slice():
     count = {of: sum(message["s_nssai.sst"] == of.sst for message in asked) for of in (MASSIVE, HRLLC)}
     assert 60 < count[MASSIVE] < 130 and 12 < count[HRLLC] < 45
     assert {*values_of(records, "PDUSessionEstablishmentReject", "cause_5gsm")} == {69}
+
+
+# ---------------------------------------------------------------- rates of sessions
+
+
+class Limited(Policy):
+    """Decides by limits, and notes by how much modifications let sessions grow and how much load there was."""
+
+    def __init__(self, limits: LoadLimits) -> None:
+        self.limits, self.growth, self.highest = limits, [], 0
+
+    def decide(self, situation):
+        self.highest = max(self.highest, situation.load.uplink)
+        decision = self.limits.decide(situation)
+        if situation.procedure == "modification":
+            self.growth.append((situation.uplink, decision.admitted))
+        return decision
+
+    def choose(self, waiting):
+        return self.limits.choose(waiting)
+
+
+@pytest.mark.parametrize("patience", [0.0, 2.0])
+def test_rates_never_exceed_the_limit(patience):
+    most = 1_300_000_000
+    policy = Limited(LoadLimits(uplink=most, back_off=2.0, patience=patience))
+    behaviour = Behaviour(modify=200.0, deregister=0.0, switch_off=0.0)
+    workload = Workload(arrivals=4.0, think_time=0.3, behaviour=behaviour)
+    records = [*synthesize(SynthesisConfiguration(ues=8, duration=30.0, workload=workload), 1, policy)]
+    assert named(records, "PDUSessionModificationCommand")
+    assert 0 < policy.highest <= most
+    assert {admitted for growth, admitted in policy.growth if growth} == {True, False}
+
+
+def test_the_network_changes_rates_if_the_policy_admits_it():
+    policy = Limited(LoadLimits(uplink=1_000_000_000, patience=5.0))
+    core, (ue, *others), _ = registered(3, policy=policy)
+    known = core.amf.by_supi[ue.usim.supi]
+    session, before = known.sessions[1], core.load.uplink
+    full = session.rates[0] + 1_000_000_000 - before
+    core.amf.sessions.change_rates(known, session, (full + 1, 1000))
+    assert policy.growth == [(full + 1 - session.rates[0], False)] and core.load.waiting == 1
+    records = play(core, (7.0, others[0].release_session, 1), until=8.0)
+    assert named(records, "PDUSessionModificationCommand") and session.rates == (full + 1, 1000)
+    ue.modify(1)
+    play(core, until=9.0)
+    assert policy.growth[1:] == [(0, True)]
+    check_living(core)
 
 
 # ---------------------------------------------------------------- overload

@@ -17,11 +17,14 @@ from gentwin.signaling.core import (
     OPEN5GS,
     SLICED,
     Behaviour,
+    Demand,
     Faults,
     LoadLimits,
     NetworkConfiguration,
     Population,
     ReferenceCore,
+    Slice,
+    SliceLimit,
     SynthesisConfiguration,
     Workload,
     populate,
@@ -83,6 +86,30 @@ def test_records_can_be_captured(tmp_path):
 def test_configuration_is_checked(values):
     with pytest.raises(SignalingError, match="must be"):
         SynthesisConfiguration(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (
+            {"profiles": SLICED},
+            r"`profiles` must .* got 1-000101, 2-000102, .* `network.slices`, .* one of 1, 2-000001",
+        ),
+        ({"network": NetworkConfiguration(data_networks=(DataNetwork("internet", "10.45.0.0/16"),))}, "got ims, iot;"),
+        ({"workload": Workload(demands=(Demand(MASSIVE, "iot", 1.0),))}, "`workload.demands` must .* got 3-000103"),
+        ({"workload": Workload(demands=(Demand(Slice(1), "x", 1.0),))}, "got x; .* `network.data_networks`, .* ims"),
+        ({"limits": LoadLimits(slices=(SliceLimit(HRLLC, 1),))}, "`limits.slices` must .* got 2-000102"),
+    ],
+)
+def test_slices_and_data_networks_are_those_of_the_network(values, text):
+    with pytest.raises(SignalingError, match=text):
+        SynthesisConfiguration(**values)
+
+
+def test_an_unknown_subscriber_is_one_of_the_network():
+    network = NetworkConfiguration(plmn="310-260")
+    usims = populate(Subscribers(), 3, Random(1), network, population=Population(unknown=1.0))
+    assert [usim.supi for usim in usims] == [f"310260900000{number:03d}" for number in (1, 2, 3)]
 
 
 def test_slices_of_the_admission_problem():

@@ -7,12 +7,15 @@ from typing import Any
 
 import yaml
 
+import gentwin
 from gentwin.datasets.signaling.splits import SPLITS
-from gentwin.datasets.signaling.summary import Summary
+from gentwin.datasets.signaling.summary import AMBIGUOUS, Summary
 from gentwin.signaling.capture import REASONS
 from gentwin.signaling.records import UNDECODED
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+_AMBIGUOUS = "dialogue without SUPI that may be of UEs in different splits: left out"
 
 _CONTENT = """\
 # Dialogues of a 5G core
@@ -69,10 +72,7 @@ def render_card(summary: Summary, provenance: Mapping[str, Any]) -> str:
         _part("Messages", _messages(summary)),
         _part("Privacy", _PSEUDONYMS if summary.pseudonyms else _NO_PSEUDONYMS),
     ]
-    if provenance:
-        text = yaml.safe_dump(dict(provenance), sort_keys=False, allow_unicode=True, width=10_000)
-        parts.append(_part("Origin", f"```yaml\n{text}```\n"))
-    return "\n".join(parts)
+    return "\n".join([*parts, _part("Origin", _origin(provenance))])
 
 
 def _header(summary: Summary) -> str:
@@ -85,6 +85,14 @@ def _header(summary: Summary) -> str:
         "configs": [{"config_name": "default", "data_files": files}],
     }
     return f"---\n{yaml.safe_dump(facts, sort_keys=False)}---\n"
+
+
+def _origin(provenance: Mapping[str, Any]) -> str:
+    written = f"Written by gentwin {gentwin.__version__}.\n"
+    if not provenance:
+        return written
+    text = yaml.safe_dump(dict(provenance), sort_keys=False, allow_unicode=True, width=10_000)
+    return f"{written}\n```yaml\n{text}```\n"
 
 
 def _part(title: str, text: str) -> str:
@@ -107,24 +115,28 @@ def _splits(summary: Summary) -> str:
     return (
         f"Divided {what}{held}; seed {splits.seed}, expected fractions {splits.validation:g} for `validation` and "
         f"{splits.test_fraction:g} for `test`. What is about no UE goes with its capture.{own}\n\n"
-        "Do not divide messages or dialogues at random: they are near copies of each other. A lookup of the last few "
-        "messages found 72 % of the next ones exactly under a random split, 18 % in a file that it had not seen, and "
-        "3 % of another core.\n\n" + _table(("split", "rows", "dialogues", "UEs", "messages"), counted)
+        "Messages are not divided at random, as those of a core are near copies of each other, and what is held out "
+        "would have its twin in `train`; see *Splits* in `docs/how-to/capture-to-dataset.md` of gentwin's "
+        "documentation.\n\n" + _table(("split", "rows", "dialogues", "UEs", "messages"), counted)
     )
 
 
 def _captures(summary: Summary) -> str:
-    rows = [(capture.name, capture.messages, capture.dialogues, capture.undecoded) for capture in summary.captures]
-    return _table(("capture", "messages", "dialogues", "not decoded"), rows)
+    rows = [
+        (capture.name, capture.messages, capture.dialogues, capture.undecoded, capture.ambiguous)
+        for capture in summary.captures
+    ]
+    return _table(("capture", "messages", "dialogues", "not decoded", "ambiguous dialogues"), rows)
 
 
 def _undecoded(summary: Summary) -> str:
-    meanings = {**UNDECODED, **REASONS}
+    meanings = {**UNDECODED, **REASONS, AMBIGUOUS: _AMBIGUOUS}
     lines = f"{summary.undecoded} messages could not be decoded, or not as a whole.\n"
     if not summary.counts:
         return lines
     rows = [(f"`{reason}`", meanings[reason], count) for reason, count in summary.counts.most_common()]
-    return f"{lines}\nWhat else was not delivered is counted, too:\n\n" + _table(("reason", "meaning", "times"), rows)
+    lines += "\nWhat else was not delivered, or was left out, is counted, too:\n\n"
+    return lines + _table(("reason", "meaning", "times"), rows)
 
 
 def _messages(summary: Summary) -> str:

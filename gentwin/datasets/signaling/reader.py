@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from gentwin.datasets.signaling.columns import FORMAT, FORMAT_KEY, LISTS, VALUES
 from gentwin.datasets.signaling.errors import DialogueError
 from gentwin.datasets.signaling.splits import SPLITS
 from gentwin.datasets.validation import TransitionError
-from gentwin.signaling.contexts import Context, Dialogue
+from gentwin.signaling.contexts import NODE, UE, Context, Dialogue
 from gentwin.signaling.errors import DecodeError
 from gentwin.signaling.messages import Record
 from gentwin.signaling.records import decode_message
@@ -55,7 +56,7 @@ def read_dialogues(directory: str | os.PathLike[str], split: str) -> Iterator[St
 
     Raises:
         DialogueError: If there is no such data set or split, or a file is missing; when read, if a file is damaged or
-            has other columns.
+            has other columns, or values that no data set has.
     """
     if split not in SPLITS:
         raise DialogueError(f"`split` must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, got {split!r}.")
@@ -69,7 +70,8 @@ def to_dialogues(rows: Iterable[Mapping[str, Any]]) -> Iterator[StoredDialogue]:
         rows: In the order in which they are stored, or any other that keeps the parts of a dialogue together.
 
     Raises:
-        DialogueError: If parts of a dialogue are missing or not in order, or bytes are no message.
+        DialogueError: If parts of a dialogue are missing or not in order, a value is missing or out of range, or bytes
+            are no message.
     """
     for (capture, context), parts in groupby(rows, itemgetter("capture", "context")):
         yield _dialogue(f"{capture}, context {context}", list(parts))
@@ -141,17 +143,37 @@ def _check_columns(schema: pa.Schema, path: Path) -> None:
 
 
 def _dialogue(place: str, parts: list[Mapping[str, Any]]) -> StoredDialogue:
+    for part in parts:
+        _check_values(place, part)
     numbers = [part["part"] for part in parts]
     if numbers != list(range(len(parts))):
         raise DialogueError(f"{place}: `part` must count from 0, got {numbers}; read rows in their order.")
     first, records = parts[0], []
     for part in parts:
-        if len({len(part[name]) for name in LISTS}) != 1:
-            raise DialogueError(f"{place}: lists of a row must have one length; write the data set again.")
         records.extend(_records(place, part))
     context = Context(first["context"], first["kind"])
     context.supi, context.links = first["supi"], {record.message.protocol for record in records}
     return StoredDialogue(context, tuple(records), first["capture"])
+
+
+def _check_values(place: str, row: Mapping[str, Any]) -> None:
+    for name in VALUES:
+        if row[name] is None and name != "supi":
+            raise DialogueError(f"{place}: `{name}` must not be null; write the data set again.")
+    for name in LISTS:
+        if row[name] is None or None in row[name]:
+            raise DialogueError(f"{place}: `{name}` and its entries must not be null; write the data set again.")
+    if row["kind"] not in (UE, NODE):
+        raise DialogueError(
+            f"{place}: `kind` must be `{UE}` or `{NODE}`, got {row['kind']!r}; write the data set again."
+        )
+    if len({len(row[name]) for name in LISTS}) != 1:
+        raise DialogueError(f"{place}: lists of a row must have one length; write the data set again.")
+    if not row["data"]:
+        raise DialogueError(f"{place}: a row must have at least one message; write the data set again.")
+    for timestamp in row["timestamp"]:
+        if not math.isfinite(timestamp):
+            raise DialogueError(f"{place}: `timestamp` must be finite, got {timestamp}; write the data set again.")
 
 
 def _records(place: str, row: Mapping[str, Any]) -> Iterator[Record]:

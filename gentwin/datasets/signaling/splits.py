@@ -17,14 +17,15 @@ DEFAULT_FRACTION = 0.1
 class Splits:
     """Divides dialogues by UE or by capture, never by message.
 
-    The messages of a core are near copies of each other. A lookup of the last few messages, which learns nothing, found
-    72 % of the next ones exactly when dialogues were divided at random, 18 % of those of a file that it had not seen,
-    and 3 % of those of another core. So what is held out decides what a result means.
+    The messages of a core are near copies of each other, so what is held out decides what a result means.
 
-    Which split a UE is in depends on `seed` and its SUPI, or the pseudonym of it, alone: it is the same in every
-    capture, and in every data set written with the same key. A UE whose SUPI is not known is where those are that had
-    one of its temporary identities. Where nothing says who it is, as in a capture that begins in the middle of a
-    connection, a dialogue is divided as if it were that of another UE.
+    In captures that are divided by UE, the split of one whose SUPI is known depends on `seed`, the fractions and the
+    SUPI, or the pseudonym of it, alone: it is the same in every such capture, and in every data set written with the
+    same key.
+
+    A UE whose SUPI is not known is where those are that had one of its temporary identities. If these are in more than
+    one split, it may be any of them: its dialogues are ambiguous, and left out. Where nothing says who it is, as in a
+    capture that begins in the middle of a connection, a dialogue is divided as if it were that of another UE.
 
     What nodes say to each other about no UE goes with its capture.
 

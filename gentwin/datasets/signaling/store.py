@@ -115,7 +115,7 @@ class DialogueStore:
         return messages, self._resolve(capture, scope, contexts)
 
     def assign_splits(self, splits: Splits) -> None:
-        """Finds out which dialogues are those of one UE, and puts every dialogue in a split.
+        """Finds out which dialogues are those of one UE, and puts every dialogue in a split but those left out.
 
         Raises:
             DialogueError: If a UE is in captures that are in two splits.
@@ -124,15 +124,16 @@ class DialogueStore:
         def split_of(capture: str, ue: str | None) -> str:
             return splits.of_capture(capture) if ue is None or splits.as_a_whole(capture) else splits.of_ue(ue)
 
-        self._database.create_function("root_of", 1, self._link_identities(), deterministic=True)
+        self._database.create_function("ue_of", 1, self._link_identities(split_of), deterministic=True)
         self._database.create_function("split_of", 2, split_of, deterministic=True)
         self._database.execute(
-            """UPDATE dialogue SET ue = root_of(coalesce(
+            """UPDATE dialogue SET ue = ue_of(coalesce(
                 (SELECT min(value) FROM identity WHERE identity.context = dialogue.id),
                 ? || ' ' || capture || ' ' || number)) WHERE kind = ?""",
             (CONTEXT, UE),
         )
-        self._database.execute("UPDATE dialogue SET split = split_of(capture, ue)")
+        query = "UPDATE dialogue SET split = split_of(capture, ue) WHERE kind != ? OR ue IS NOT NULL"
+        self._database.execute(query, (UE,))
         query = """SELECT ue, group_concat(DISTINCT capture) FROM dialogue WHERE kind = ?
             GROUP BY ue HAVING count(DISTINCT split) > 1 LIMIT 1"""
         for ue, captures in self._database.execute(query, (UE,)):
@@ -143,16 +144,24 @@ class DialogueStore:
 
     def count_ues(self) -> dict[str, int]:
         """Returns the number of UEs in every split that has some."""
-        query = "SELECT split, count(DISTINCT ue) FROM dialogue WHERE kind = ? GROUP BY split"
+        query = "SELECT split, count(DISTINCT ue) FROM dialogue WHERE kind = ? AND split IS NOT NULL GROUP BY split"
         return dict(self._database.execute(query, (UE,)))
 
+    def count_ambiguous(self) -> dict[str, tuple[int, int]]:
+        """Returns the number of messages and of dialogues left out of every capture that has some."""
+        query = """SELECT capture, count(*), count(DISTINCT dialogue.id)
+            FROM message CROSS JOIN context ON context.id = message.context
+                CROSS JOIN dialogue ON dialogue.id = context.dialogue
+            WHERE split IS NULL GROUP BY capture"""
+        return {capture: (messages, dialogues) for capture, messages, dialogues in self._database.execute(query)}
+
     def messages(self) -> Iterator[StoredMessage]:
-        """Yields all messages by split, dialogue and time; those of the same time in the order of the capture."""
+        """Yields messages by split, dialogue and time; those of the same time in the order of the capture."""
         query = """SELECT dialogue.id, capture, number, kind, split, supi,
                 timestamp, sender, receiver, stream, protocol, name, nas, data
             FROM message CROSS JOIN context ON context.id = message.context
                 CROSS JOIN dialogue ON dialogue.id = context.dialogue
-            ORDER BY split, dialogue.id, timestamp, message.rowid"""
+            WHERE split IS NOT NULL ORDER BY split, dialogue.id, timestamp, message.rowid"""
         return map(StoredMessage._make, self._database.execute(query))
 
     def _insert_identity(self, context: int, value: str) -> None:
@@ -182,13 +191,18 @@ class DialogueStore:
         self._base += len(roots)
         return len(contexts.standing)
 
-    def _link_identities(self) -> Callable[[str], str]:
-        """Returns the function from an identity to the first one of those that may be of the same UE.
+    def _link_identities(self, split_of: Callable[[str, str], str]) -> Callable[[str], str | None]:
+        """Returns the function from the first identity of a dialogue to what its UE is called, None if it is ambiguous.
 
-        Two UEs of different SUPIs may have had one temporary identity after another. So what is found by a temporary
-        identity alone may be either of them, and all three are taken for one.
+        A SUPI is its own answer. Two UEs of different SUPIs may have had one temporary identity after another, so what
+        is found by a temporary identity alone may be either of them: it is taken for the first if both are in one
+        split, and is ambiguous otherwise.
+
+        Args:
+            split_of: Split of a UE in a capture.
         """
         parents: dict[str, str] = {}
+        owners: dict[str, set[tuple[str, str]]] = {}
 
         def root_of(value: str) -> str:
             while (parent := parents.get(value, value)) != value:
@@ -200,21 +214,28 @@ class DialogueStore:
             first, second = sorted((root_of(one), root_of(other)))
             parents[second] = first
 
-        for first, *others in self._identities("IS NULL"):
+        def ue_of(value: str) -> str | None:
+            root = root_of(value)
+            found = owners.get(root)
+            if found is None:
+                return root
+            return None if len({split for split, _ in found}) > 1 else min(found)[1]
+
+        for _, (first, *others) in self._identities("IS NULL"):
             for value in (first, *others):
                 join(first, value)
-        for first, *others in self._identities("IS NOT NULL"):
+        for capture, (supi, *others) in self._identities("IS NOT NULL"):
             for value in others:
                 if value in parents:
-                    join(first, value)
-        return root_of
+                    owners.setdefault(root_of(value), set()).add((split_of(capture, supi), supi))
+        return ue_of
 
-    def _identities(self, condition: str) -> Iterator[list[str]]:
-        """Yields the identities of each dialogue whose SUPI meets a condition, in the order of text."""
-        query = f"""SELECT context, value FROM identity CROSS JOIN dialogue ON id = context
+    def _identities(self, condition: str) -> Iterator[tuple[str, list[str]]]:
+        """Yields capture and identities, in the order of text, of each dialogue whose SUPI meets a condition."""
+        query = f"""SELECT context, capture, value FROM identity CROSS JOIN dialogue ON id = context
             WHERE supi {condition} ORDER BY context, value"""
-        for _, rows in groupby(self._database.execute(query), itemgetter(0)):
-            yield [value for _, value in rows]
+        for (_, capture), rows in groupby(self._database.execute(query), itemgetter(0, 1)):
+            yield capture, [value for _, _, value in rows]
 
 
 class _Contexts:

@@ -10,6 +10,9 @@ from pathlib import Path
 from gentwin.datasets.signaling.splits import Splits
 from gentwin.signaling.records import UNDECODED
 
+AMBIGUOUS = "ambiguous"
+"""Reason why a dialogue is left out: it has no SUPI, and may be of any of several UEs that are in different splits."""
+
 
 @dataclass(frozen=True, slots=True)
 class CaptureSummary:
@@ -21,12 +24,15 @@ class CaptureSummary:
         dialogues: Number of dialogues in the data set.
         counts: Number of times that something was not delivered or not opened, by reason, if it was read by a
             [`RecordReader`][gentwin.signaling.records.RecordReader].
+        ambiguous: Number of dialogues that were left out, as it is not known whose they are; see
+            [`Splits`][gentwin.datasets.signaling.Splits].
     """
 
     name: str
     messages: int
     dialogues: int
     counts: Mapping[str, int]
+    ambiguous: int = 0
 
     @property
     def undecoded(self) -> int:
@@ -73,8 +79,17 @@ class Summary:
 
     @property
     def counts(self) -> Counter[str]:
-        """Number of times that something was not delivered or not opened, by reason, in all captures."""
-        return sum((Counter(capture.counts) for capture in self.captures), Counter())
+        """Number of times that something was not delivered, not opened or left out, by reason, in all captures.
+
+        That of `ambiguous` is the number of dialogues that were left out.
+        """
+        found = sum((Counter(capture.counts) for capture in self.captures), Counter())
+        return found + Counter({AMBIGUOUS: self.ambiguous})
+
+    @property
+    def ambiguous(self) -> int:
+        """Number of dialogues that were left out, as it is not known whose they are, in all captures."""
+        return sum(capture.ambiguous for capture in self.captures)
 
     @property
     def undecoded(self) -> int:

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from hmac import digest
 from itertools import groupby
 from operator import attrgetter
@@ -56,8 +57,9 @@ def write_dataset(
     wait on disk, with pseudonyms, so that memory grows with the number of UEs only; the disk must hold the messages
     three times. The same records, options and key give the same files.
 
-    A UE is never in two splits. Where whole captures are, they have pseudonyms of their own each, so that one who is
-    in two of them is two UEs in the data set.
+    A UE is never in two splits. A dialogue without SUPI that may be of UEs in different splits is left out and counted;
+    see [`Splits`][gentwin.datasets.signaling.Splits]. Where whole captures are, they have pseudonyms of their own each,
+    so that one who is in two of them is two UEs in the data set.
 
     Args:
         directory: Folder to write.
@@ -92,6 +94,7 @@ def write_dataset(
         with DialogueStore(folder / STORE) as store:
             made_of = _read(store, captures, splits, _Pseudonyms(key, splits) if pseudonymise else None)
             store.assign_splits(splits)
+            made_of = _without_ambiguous(made_of, store)
             (folder / DATA).mkdir()
             writer = _Writer(folder / DATA, max_messages, shard_bytes)
             writer.write(store.messages())
@@ -142,6 +145,17 @@ def _read(
         reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "they are empty"
         raise DialogueError(f"no message of N2 or N4 in {', '.join(found) or 'no captures'} ({reasons}); give others.")
     return tuple(found.values())
+
+
+def _without_ambiguous(captures: Iterable[CaptureSummary], store: DialogueStore) -> tuple[CaptureSummary, ...]:
+    """Returns what became of captures when ambiguous dialogues were left out."""
+    left_out = store.count_ambiguous()
+    found = []
+    for capture in captures:
+        messages, dialogues = left_out.get(capture.name, (0, 0))
+        counts = {"messages": capture.messages - messages, "dialogues": capture.dialogues - dialogues}
+        found.append(replace(capture, **counts, ambiguous=dialogues))
+    return tuple(found)
 
 
 class _Writer:

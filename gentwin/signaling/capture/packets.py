@@ -10,8 +10,8 @@ UDP_PROTOCOL, SCTP_PROTOCOL = 17, 132
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
-        "truncated_file": "the file ends inside a record; `stopped_at` says where that begins",
-        "damaged_file": "a record of the file cannot be right, so nothing after it can be found; see `stopped_at`",
+        "truncated_file": "the file ends inside a record, so what comes last is missing",
+        "damaged_file": "a record of the file cannot be right, so nothing after it can be found",
         "other_block": "pcapng block that holds no packet",
         "oversized_block": "pcapng block longer than any packet",
         "damaged_block": "pcapng block with content that does not fit its length, or of an interface not described",

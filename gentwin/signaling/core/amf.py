@@ -320,7 +320,7 @@ class Amf:
         """
         self.load.connected, now = len(self.connections), self.links.clock.now
         if subscription is None:
-            return Situation(procedure, now, ue.supi, self.load)
+            return Situation(procedure, now, ue.supi, self.load, counted=ue.admitted)
         known = subscription
         return Situation(procedure, now, ue.supi, self.load, known.slice, known.dnn, *rates, known.priority)
 
@@ -328,9 +328,15 @@ class Amf:
         """Changes the state of a UE, and counts."""
         self.load.registered += (state == REGISTERED) - (ue.state == REGISTERED)
         self.load.procedures += (state == REGISTERING) - (ue.state == REGISTERING)
-        ue.state = state
+        self.load.registering -= ue.admitted
+        ue.state, ue.admitted = state, False
         if state != REGISTERING:
             self.admission.look()
+
+    def admit(self, ue: AmfUe) -> None:
+        """Counts the registration of a UE as admitted, until its state changes or it asks anew."""
+        self.load.registering += not ue.admitted
+        ue.admitted = True
 
     def release_sessions(self, ue: AmfUe, then: Callable[[], None]) -> None:
         """Deletes all sessions of a UE."""

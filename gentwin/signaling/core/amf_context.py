@@ -23,13 +23,15 @@ DEREGISTERED, REGISTERING, REGISTERED, DEREGISTERING = "deregistered", "register
 class AmfUe:
     """Context of a UE; it lives across connections.
 
-    `sessions` are those that there are; `lingering` are identities of others that the UE is told of all the same.
+    `sessions` are those that there are; `lingering` are identities of others that the UE is told of all the same;
+    `admitted` says whether the load counts its registration, which is going on.
 
     Args:
         clock: Simulated time.
     """
 
     __slots__ = (
+        "admitted",
         "algorithms",
         "allowed",
         "connection",
@@ -57,6 +59,7 @@ class AmfUe:
     def __init__(self, clock: Clock) -> None:
         self.timers = Timers(clock)
         self.state = DEREGISTERED
+        self.admitted = False
         self.subscriber: Subscriber | None = None
         self.connection: AmfConnection | None = None
         self.tmsi: int | None = None

@@ -116,10 +116,14 @@ class Registrations:
             self._take_over(known, ue)
         self._amf.admission.ask(
             self._amf.situation(REGISTRATION, ue),
-            lambda: self._amf.authentication.challenge(connection, ue),
+            lambda: self._admitted(connection, ue),
             lambda cause, back_off: self._reject(connection, ue, cause, back_off),
             lambda: self._waits(connection, ue),
         )
+
+    def _admitted(self, connection: AmfConnection, ue: AmfUe) -> None:
+        self._amf.admit(ue)
+        self._amf.authentication.challenge(connection, ue)
 
     def _waits(self, connection: AmfConnection, ue: AmfUe) -> bool:
         return ue.connection is connection and not connection.releasing and ue.state == REGISTERING
@@ -149,6 +153,7 @@ class Registrations:
         if not known:
             self._refuse_update(connection, ue, self._network.flavour.implicitly_deregistered_cause, None, known)
             return
+        self._amf.admit(ue)  # a registered UE keeps its place, whatever is decided
         self._amf.admission.ask(
             self._amf.situation(REGISTRATION, ue),
             lambda: self.accept(connection, ue),

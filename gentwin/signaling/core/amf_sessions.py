@@ -190,23 +190,47 @@ class Sessions:
         if session is None:
             self._reject(connection, name, psi, pti, NO_SUCH_SESSION)
             return
-        self._amf.admission.ask(
-            self._amf.situation(MODIFICATION, ue, session.subscription),
-            lambda: self.change_rates(ue, session, session.rates, pti),
+        self._ask_rates(
+            ue,
+            session,
+            None,
+            lambda: self._change_rates(ue, session, session.rates, pti),
             lambda cause, back_off: self._reject(connection, name, psi, pti, cause, back_off),
-            lambda: ue.connection is connection and ue.sessions.get(psi) is session,
         )
 
-    def change_rates(self, ue: AmfUe, session: SmfSession, rates: tuple[int, int], pti: int = 0) -> None:
-        """Modifies the session AMBR of a session of a connected UE.
+    def change_rates(self, ue: AmfUe, session: SmfSession, rates: tuple[int, int]) -> None:
+        """Modifies the session AMBR of a session of a connected UE by the network, if the policy admits it.
 
         Args:
             ue: Whose.
             session: Which.
             rates: Uplink and downlink in bit/s.
-            pti: Transaction of the UE that asked; 0 if the network does it by itself.
         """
+        self._ask_rates(
+            ue, session, rates, lambda: self._change_rates(ue, session, rates, 0), lambda cause, back_off: None
+        )
 
+    def _ask_rates(
+        self,
+        ue: AmfUe,
+        session: SmfSession,
+        rates: tuple[int, int] | None,
+        admit: Callable[[], None],
+        refuse: Callable[[int, float | None], None],
+    ) -> None:
+        """Asks the policy whether a session may have other rates; None for those that it has when that is admitted."""
+        connection, before = ue.connection, session.rates
+        growth = tuple(max(0, new - old) for new, old in zip(rates or before, before, strict=True))
+
+        def waits() -> bool:
+            there = ue.connection is connection and ue.sessions.get(session.psi) is session
+            return there and (rates is None or session.rates == before)  # else the growth is another one
+
+        self._amf.admission.ask(
+            self._amf.situation(MODIFICATION, ue, session.subscription, growth), admit, refuse, waits
+        )
+
+    def _change_rates(self, ue: AmfUe, session: SmfSession, rates: tuple[int, int], pti: int) -> None:
         def then(done: SmfSession | None) -> None:
             if done is not None and ue.connection is not None and ue.sessions.get(session.psi) is session:
                 self._send_modification(ue.connection, ue, session, pti, self._timing.attempts)

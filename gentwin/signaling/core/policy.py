@@ -43,7 +43,8 @@ class Load:
     """What is going on in a core, always as it is now; copy what you keep.
 
     Args:
-        registered: UEs that are registered.
+        registered: UEs that are registered, but for those that are registering again.
+        registering: UEs whose registration has been admitted and not ended, and registered ones that update theirs.
         connected: UEs that have a connection.
         procedures: Registrations that have begun and not ended.
         sessions: Sessions that there are.
@@ -55,6 +56,7 @@ class Load:
     """
 
     registered: int = 0
+    registering: int = 0
     connected: int = 0
     procedures: int = 0
     sessions: int = 0
@@ -98,6 +100,7 @@ class Situation:
         downlink: Likewise.
         priority: Of its allocation and retention, 1 (highest) to 15; 15 if it is not about one.
         waited: How long this has waited, in seconds.
+        counted: Whether load counts the UE among those that register already, since it is registered and updates that.
     """
 
     procedure: str
@@ -110,6 +113,7 @@ class Situation:
     downlink: int = 0
     priority: int = 15
     waited: float = 0.0
+    counted: bool = False
 
 
 class Verdict(Enum):
@@ -211,7 +215,7 @@ class LoadLimits(Policy):
     """Rejects what is above limits of load, or lets it wait until load has gone down; None where there is no limit.
 
     Args:
-        registered: Most UEs registered; more are told congestion (#22).
+        registered: Most UEs registered, or admitted and registering; more are told congestion (#22).
         procedures: Most registrations at a time; for more, and for services beside them, it is congestion (#22).
         backlog: Longest queue at a function, in seconds, with which registrations and services are admitted; else it is
             congestion (#22).
@@ -282,7 +286,8 @@ class LoadLimits(Policy):
         if not new and situation.procedure != SERVICE:
             return 0
         congested = _is_above(load.procedures, self.procedures) or _is_above(load.backlog, self.backlog)
-        return CONGESTION_5GMM if congested or (new and _is_above(load.registered + 1, self.registered)) else 0
+        users = load.registered + load.registering + (not situation.counted)
+        return CONGESTION_5GMM if congested or (new and _is_above(users, self.registered)) else 0
 
     def _exceeded_by_session(self, situation: Situation) -> int:
         load, more = situation.load, int(situation.procedure == SESSION)

@@ -227,7 +227,8 @@ class _Maker:
         if oddity == "old_sequence":
             return replace(usim, sqn=AHEAD)
         if oddity == "unknown":
-            return replace(usim, supi=usim.supi[:5] + "9" + usim.supi[6:])
+            plmn = len(self._network.mcc) + len(self._network.mnc)
+            return replace(usim, supi=usim.supi[:plmn] + "9" + usim.supi[plmn + 1 :])
         if oddity == "no_common_integrity":
             return replace(usim, algorithms=n1.NO_COMMON_INTEGRITY)
         if oddity == "unknown_home_key":

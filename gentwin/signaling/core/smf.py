@@ -224,6 +224,7 @@ class Smf(PfcpNode):
         if self._by_seid.get(session.seid) is session:
             (uplink, downlink), session.rates = session.rates, rates
             self.load.add_rates(session.slice, rates[0] - uplink, rates[1] - downlink)
+            self.relieved()
         pair = "update_qer", Fields((("qer_id", 1), n4.limit(*rates), ("qfi", 1)))
         self._update(session, then, pair, self._works.exchange)
 

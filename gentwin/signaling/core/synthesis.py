@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
 from gentwin.signaling.core.breakdowns import Breakdowns
-from gentwin.signaling.core.configuration import Faults, NetworkConfiguration, Station
+from gentwin.signaling.core.configuration import Faults, NetworkConfiguration, Slice, Station
 from gentwin.signaling.core.policy import LoadLimits, Policy
 from gentwin.signaling.core.population import RECORDED, Population, Profile, populate
 from gentwin.signaling.core.reference import ReferenceCore
@@ -35,7 +35,7 @@ class SynthesisConfiguration:
         profiles: Subscriptions, of which each subscriber has one in turn.
 
     Raises:
-        SignalingError: If a value is out of range.
+        SignalingError: If a value is out of range, or a slice or data network is not one of the network.
     """
 
     ues: int = 10
@@ -58,6 +58,33 @@ class SynthesisConfiguration:
             raise SignalingError(f"`duration` must be positive seconds, got {self.duration!r}.")
         if not self.profiles:
             raise SignalingError("`profiles` must have at least one profile, got none.")
+        self._check_network()
+
+    def _check_network(self) -> None:
+        """Checks that the network has the slices and data networks of profiles, demands and limits."""
+        subscriptions = [known for profile in self.profiles for known in profile.subscriptions]
+        demands = self.workload.demands
+        slices = [_written(known) for known in self.network.slices]
+        names = [known.dnn for known in self.network.data_networks]
+        _check_known("profiles", (_written(known.slice) for known in subscriptions), "slices", slices)
+        _check_known("profiles", (known.dnn for known in subscriptions), "data_networks", names)
+        _check_known("workload.demands", (_written(known.slice) for known in demands), "slices", slices)
+        _check_known("workload.demands", (known.dnn for known in demands), "data_networks", names)
+        _check_known("limits.slices", (_written(known.slice) for known in self.limits.slices), "slices", slices)
+
+
+def _written(slice: Slice) -> str:
+    """Returns a slice as it is written in files: SST or SST-SD."""
+    return str(slice.sst) if slice.sd is None else f"{slice.sst}-{slice.sd}"
+
+
+def _check_known(field: str, used: Iterable[str], part: str, known: Sequence[str]) -> None:
+    missing = [name for name in dict.fromkeys(used) if name not in known]
+    if missing:
+        raise SignalingError(
+            f"`{field}` must have `{part}` of the network only, got {', '.join(missing)}; add what is missing to "
+            f"`network.{part}`, or use one of {', '.join(known)}."
+        )
 
 
 def synthesize(configuration: SynthesisConfiguration, seed: int = 0, policy: Policy | None = None) -> Iterator[Record]:

@@ -17,6 +17,7 @@ from gentwin.signaling.errors import SignalingError
 DEFAULT_PSI = 1
 RELEASE_TIME = 0.05  # seconds in which a connection is released
 MOST_SESSIONS = 4
+LEAST_RATE = 1000  # bit/s, to which the network lowers that of a session
 COMES_BACK = 0.5  # probability that a UE that is off is switched on instead of what a user does
 UNKNOWN_NETWORK = "nosuch"
 
@@ -33,7 +34,8 @@ class Behaviour:
         unknown_network: A session in a data network that nobody has.
         unknown_slice: A session in a slice that the network does not have.
         unsubscribed: A session in a slice of the network that this user may not use.
-        modify: Another quality for a session, asked for by the UE or by the network.
+        modify: Another quality for a session, asked for by the UE or by the network: half, the same or twice the rates,
+            at most those of the subscription.
         network_release: Another session is released by the network.
         move_xn: To another base station over Xn.
         move_n2: To another base station over N2.
@@ -258,9 +260,9 @@ class Users:
         known = self._core.amf.by_supi.get(ue.usim.supi)
         session = known.sessions.get(DEFAULT_PSI) if known is not None else None
         if session is not None and known.connection is not None:
-            uplink, downlink = session.rates
-            factor = self._random.choice((0.5, 1.0, 2.0))
-            rates = max(1000, int(uplink * factor)), max(1000, int(downlink * factor))
+            factor, of = self._random.choice((0.5, 1.0, 2.0)), session.subscription
+            uplink, downlink = (max(LEAST_RATE, int(rate * factor)) for rate in session.rates)
+            rates = min(uplink, of.uplink), min(downlink, of.downlink)
             self._core.amf.sessions.change_rates(known, session, rates)
 
     def _revoke(self, ue: Ue) -> None:
