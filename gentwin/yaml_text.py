@@ -12,6 +12,16 @@ class _Loader(yaml.SafeLoader):
     """Reads 200e3 and 5e-4 as the numbers they are in YAML 1.2; PyYAML, which reads YAML 1.1, takes them for text."""
 
 
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [key.value for key, _ in node.value]
+    for (key, _), value in zip(node.value, keys, strict=True):
+        if keys.count(value) > 1:
+            raise yaml.constructor.ConstructorError(problem=f"{value!r} is there twice", problem_mark=key.start_mark)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
@@ -21,6 +31,6 @@ def load_yaml(text: str) -> Any:
     """Returns the plain values in a YAML text.
 
     Raises:
-        yaml.YAMLError: If it is no YAML.
+        yaml.YAMLError: If it is no YAML, or a key is there twice.
     """
     return yaml.load(text, _Loader)

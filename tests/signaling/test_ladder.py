@@ -280,6 +280,8 @@ def test_ciphered_recording_is_not_taken_for_unanswered():
     (found,) = (entry for entry in summary.procedures if entry.kind.name == "Service request")
     assert (found.ciphered, found.unanswered) == (137, 0)
     assert (summary.nas, summary.ciphered) == (1222, 913)
+    security = next(found for found in summary.procedures if found.kind.name == "NAS security mode control")
+    assert security.ciphered == 43  # as many as there are commands, on several connections of a UE
 
 
 # ---------------------------------------------------------------- summaries

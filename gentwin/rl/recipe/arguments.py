@@ -13,7 +13,8 @@ from accelerate import PartialState
 
 from gentwin.rl.learner import LearnerArguments
 from gentwin.rl.twin_enhanced import TwinEnhancedArguments
-from gentwin.training.arguments import about, load_yaml, num_cores, require
+from gentwin.training.arguments import about, num_cores, require
+from gentwin.yaml_text import load_yaml
 
 ENVIRONMENT = "gentwin/RanSlicing-v0"
 SECTIONS = ("network", "agent", "learning", "twin_enhanced")

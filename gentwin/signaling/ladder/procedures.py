@@ -344,8 +344,10 @@ class _Followed:
 
     def _begin(self, time: float, sign: Sign, kind: Kind) -> None:
         known = self._open[kind.family].get(sign.key)
-        # What is said again is said for want of an answer, unless it begins a connection: then it is a new try.
-        if known is not None and known.kind is kind and not sign.first and time - known.begin <= PATIENCE:
+        # What is said again is said for want of an answer, unless it begins a connection, which is a new try, or an
+        # answer may have been among what cannot be read.
+        is_open = known is not None and known.outcome == UNANSWERED and time - known.begin <= PATIENCE
+        if is_open and known.kind is kind and not sign.first:
             return
         self._open[kind.family][sign.key] = procedure = Procedure(kind, time)
         self.found.append(procedure)

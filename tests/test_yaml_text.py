@@ -1,0 +1,23 @@
+"""YAML of recipes and configurations."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from gentwin.yaml_text import load_yaml
+
+
+def test_numbers_are_those_of_yaml_1_2():
+    assert load_yaml("{a: 5e-4, b: 200e3, c: [1, {d: -1.5E+2}]}") == {"a": 5e-4, "b": 2e5, "c": [1, {"d": -150.0}]}
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3", "a: {b: 1, c: 2, b: 3}"])
+def test_a_key_that_is_there_twice_is_refused(text: str):
+    with pytest.raises(yaml.YAMLError, match="is there twice"):
+        load_yaml(text)
+
+
+def test_nothing_but_plain_values_is_read():
+    with pytest.raises(yaml.YAMLError):
+        load_yaml("!!python/object/apply:os.system ['true']")
