@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -212,16 +211,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _write_subscribers(path: Path, configuration: SynthesisConfiguration, seed: int) -> None:
     """Writes the database that the core of a synthesis begins with."""
-    from gentwin.signaling.core import Subscribers, populate
+    from gentwin.signaling.core import Subscribers, enrol
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     database = Subscribers(partial)
     try:
-        users = Random(f"{seed}/users")  # as `synthesize` draws them
-        parts = configuration.network, configuration.profiles, configuration.population
-        populate(database, configuration.ues, users, *parts)
+        enrol(configuration, seed, database)
         database.close()
         os.replace(partial, path)
     finally:

@@ -21,6 +21,7 @@ from recipes.figures.result import rounded
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "outputs" / "agent_runs"
 OURS = ("gentwin", "recipes")
+OTHERS = ("gentwin.signaling", "gentwin.models.signaling")  # imported beside the rest, and never met by an agent
 Run = Callable[[Any, int], dict[str, Any]]
 
 
@@ -28,7 +29,7 @@ def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> li
     """Returns `run(setting, seed)` for every seed; what was run before is read, not run again.
 
     A result counts as run before if setting, seed and the code of everything that the function's module imports, of
-    `gentwin` and of the recipes, were the same.
+    `gentwin` and of the recipes, were the same; signaling, which no agent meets, does not count.
 
     Args:
         run: A function of a module, whose result can be written as JSON.
@@ -60,7 +61,7 @@ def _code(module: str) -> bytes:
         file = next(
             (path for path in (_path(name), _path(name) / "__init__") if path.with_suffix(".py").exists()), None
         )
-        if file is None or name in known:
+        if file is None or name in known or name.startswith(OTHERS):
             continue
         known[name] = file.with_suffix(".py").read_bytes()
         pending += [name.rpartition(".")[0], *_imported(known[name])]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from gentwin.signaling.contexts import Dialogue, dialogues
 from gentwin.signaling.dialogue import Bindings, Sides, Vocabulary, canonicalise, framed, to_tokens
 from gentwin.signaling.messages import NAS, NGAP, PFCP, Message
+from gentwin.signaling.ngap import map_nas
 from gentwin.signaling.records import read_records
 from recipes.figures.recordings import recordings
 from recipes.figures.result import Result
@@ -33,7 +35,14 @@ def count_tokens(dialogue: Dialogue, sides: Sides, lengths: Lengths) -> None:
         message, _ = canonicalise(record.message, bindings)
         tokens = framed(to_tokens(message), sides.direction_of(record), begins=not place)
         lengths[message.protocol].append(len(tokens))
-        lengths[NAS] += [len(to_tokens(inner)) for _, inner in message.fields if isinstance(inner, Message)]
+        if message.protocol == NGAP:
+            map_nas(message, partial(_count_nas, lengths[NAS]))
+
+
+def _count_nas(lengths: list[int], inner: Message | bytes) -> Message | bytes:
+    if isinstance(inner, Message):
+        lengths.append(len(to_tokens(inner)))
+    return inner
 
 
 def train_bpe(messages: Iterable[bytes], vocabulary: int) -> Any:

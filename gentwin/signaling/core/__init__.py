@@ -38,7 +38,7 @@ from gentwin.signaling.core.policy import (
 from gentwin.signaling.core.population import RECORDED, SLICED, Population, Profile, populate
 from gentwin.signaling.core.reference import ReferenceCore
 from gentwin.signaling.core.subscribers import Subscriber, Subscribers, Subscription
-from gentwin.signaling.core.synthesis import SynthesisConfiguration, synthesize
+from gentwin.signaling.core.synthesis import SynthesisConfiguration, enrol, synthesize
 from gentwin.signaling.core.ue import Ue, Usim
 from gentwin.signaling.core.workload import Behaviour, Demand, Workload
 
@@ -78,6 +78,7 @@ __all__ = [
     "Usim",
     "Verdict",
     "Workload",
+    "enrol",
     "populate",
     "synthesize",
 ]

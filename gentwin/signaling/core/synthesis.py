@@ -12,6 +12,7 @@ from gentwin.signaling.core.policy import LoadLimits, Policy
 from gentwin.signaling.core.population import RECORDED, Population, Profile, populate
 from gentwin.signaling.core.reference import ReferenceCore
 from gentwin.signaling.core.subscribers import Subscribers
+from gentwin.signaling.core.ue import Usim
 from gentwin.signaling.core.workload import Users, Workload
 from gentwin.signaling.errors import SignalingError
 from gentwin.signaling.messages import Record
@@ -87,6 +88,21 @@ def _check_known(field: str, used: Iterable[str], part: str, known: Sequence[str
         )
 
 
+def enrol(configuration: SynthesisConfiguration, seed: int, subscribers: Subscribers) -> tuple[list[Usim], Random]:
+    """Puts the subscribers that a synthesis begins with into a database.
+
+    Args:
+        configuration: What traffic.
+        seed: Of all that is random.
+        subscribers: An empty database.
+
+    Returns:
+        The USIM of every UE, and what users are drawn with after them.
+    """
+    random, parts = Random(f"{seed}/users"), (configuration.network, configuration.profiles, configuration.population)
+    return populate(subscribers, configuration.ues, random, *parts), random
+
+
 def synthesize(configuration: SynthesisConfiguration, seed: int = 0, policy: Policy | None = None) -> Iterator[Record]:
     """Yields what is said on N2 and N4 of a network, in the order of time.
 
@@ -97,10 +113,9 @@ def synthesize(configuration: SynthesisConfiguration, seed: int = 0, policy: Pol
         seed: Of all that is random.
         policy: Asked where an answer depends on load, in place of the limits of the configuration.
     """
-    random = Random(f"{seed}/users")
     network = replace(configuration.network, max_ues=max(configuration.network.max_ues, configuration.ues))
     subscribers = Subscribers()
-    usims = populate(subscribers, configuration.ues, random, network, configuration.profiles, configuration.population)
+    usims, random = enrol(configuration, seed, subscribers)
     core = ReferenceCore(network, subscribers, policy or configuration.limits, configuration.faults, seed)
     ues = [core.add_ue(usim, random.choice(core.stations)) for usim in usims]
     core.start()

@@ -7,6 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from gentwin.signaling.dialogue.directions import (
+    AMF_PORT,
+    AMF_TO_GNB,
+    GNB_TO_AMF,
+    SMF_TO_UPF,
+    UPF_TO_SMF,
+    direction_of,
+)
 from gentwin.signaling.ladder.causes import refuses
 from gentwin.signaling.ladder.details import details_of
 from gentwin.signaling.ladder.parts import CIPHERED, DOWNLINK, UNDECODED, UPLINK, parts
@@ -16,7 +24,6 @@ UE, GNB, AMF, SMF, UPF = "UE", "gNB", "AMF", "SMF", "UPF"
 ROLES = (UE, GNB, AMF, SMF, UPF)
 """Roles in the order of their columns."""
 
-AMF_PORT = "38412"
 REFUSED, CLOSED = "refused", "closed"
 TONES = (NAS, NGAP, PFCP, REFUSED, CLOSED)
 """Tones of a step: NAS between UE and core, NGAP or PFCP alone, something refused, NAS that cannot be read."""
@@ -197,17 +204,7 @@ def _tone(carried: tuple[Message, ...]) -> str:
 
 # ---------------------------------------------------------------- who is who
 
-_FROM_AMF = {
-    *DOWNLINK,
-    *("Paging", "NGSetupResponse", "NGSetupFailure", "UEContextReleaseCommand"),
-    *("HandoverRequest", "HandoverCommand", "HandoverPreparationFailure"),
-    *("PathSwitchRequestAcknowledge", "PathSwitchRequestFailure"),
-}
-_OTHER_END = {SMF: UPF, UPF: SMF}
-_ASKED_BY = {
-    **dict.fromkeys(("SessionEstablishment", "SessionModification", "SessionDeletion", "PFDManagement"), SMF),
-    **dict.fromkeys(("SessionReport", "NodeReport"), UPF),
-}
+_ROLES = {GNB_TO_AMF: (GNB, AMF), AMF_TO_GNB: (AMF, GNB), SMF_TO_UPF: (SMF, UPF), UPF_TO_SMF: (UPF, SMF)}
 
 
 def _find_roles(records: Iterable[Record]) -> dict[str, str]:
@@ -229,19 +226,12 @@ def _addresses(record: Record) -> tuple[str, str]:
 
 def _roles_in(record: Record) -> tuple[str, str] | None:
     """Returns the roles of sender and receiver that a record tells; None if it tells nothing."""
-    message = record.message
-    if message.protocol == NGAP:
+    direction = direction_of(record.message)
+    if record.message.protocol == NGAP:
         ports = record.sender.endswith(f":{AMF_PORT}"), record.receiver.endswith(f":{AMF_PORT}")
-        from_amf = ports[0] if ports[0] != ports[1] else message.name in _FROM_AMF
-        return (AMF, GNB) if from_amf else (GNB, AMF)
-    response = message.name.endswith("Response")
-    asking = _ASKED_BY.get(message.name.removesuffix("Response" if response else "Request"))
-    if message.name == "AssociationSetupRequest":
-        asking = SMF if message.get("cp_function_features") is not None else asking
-        asking = UPF if message.get("up_function_features") is not None else asking
-    if asking is None:
-        return None
-    return (asking, _OTHER_END[asking])[:: -1 if response else 1]
+        if direction is None or ports[0] != ports[1]:
+            direction = AMF_TO_GNB if ports[0] and not ports[1] else GNB_TO_AMF
+    return None if direction is None else _ROLES[direction]
 
 
 def _ends(record: Record, roles: dict[str, str]) -> tuple[Actor, Actor]:
