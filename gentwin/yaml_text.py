@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -25,6 +27,19 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
+
+
+def read_yaml(path: str | PathLike[str]) -> Any:
+    """Returns the plain values in a YAML file.
+
+    Raises:
+        ValueError: If it is no YAML, or a key is there twice.
+        OSError: If it cannot be read.
+    """
+    try:
+        return load_yaml(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"`{path}` must be YAML, got {error}.") from error
 
 
 def load_yaml(text: str) -> Any:

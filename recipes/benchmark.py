@@ -48,6 +48,12 @@ FIGURES = {
     "signaling-equivariance": "Whether tokens stay the same when all identifiers change.",
     "signaling-dissect": "What tshark makes of synthesised and re-encoded captures (needs tshark).",
     "signaling-speed": "Messages per second of one core, and memory over the size of a capture.",
+    "message-accuracy": "Whether the message twin says what a recorded core said, turn by turn and in closed loop.",
+    "message-concurrency": "Accuracy of message twins over 1 to 64 UEs at a time, apart and in one sequence.",
+    "message-hints": "Whether load-dependent admission follows the hint of the policy.",
+    "message-transfer": "Dialogues that a message twin needs to answer as another core does.",
+    "message-speed": "Tokens per second and time of an answer of the message twin, beside `generate`, on one core.",
+    "core-load": "Many UEs register, open a session and leave at a served twin, beside the reference core (Linux).",
     "import-time": "Seconds `import gentwin` takes.",
 }
 

@@ -16,6 +16,7 @@ import yaml
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "gentwin" / "checkpoints"
 FILES = ("README.md", "checksums.json", "config.json", "metrics.json", "model.safetensors", "training_arguments.yaml")
+TOKENIZER = ("tokenizer_config.json", "vocabulary.json")  # of message twins
 
 
 def main(
@@ -36,7 +37,7 @@ def main(
     destination = CHECKPOINTS / name
     shutil.rmtree(destination, ignore_errors=True)
     shutil.copytree(run / "plots", destination / "plots")
-    for file in FILES:
+    for file in (*FILES, *(file for file in TOKENIZER if (run / file).exists())):
         shutil.copyfile(run / file, destination / file)
     card = destination / "README.md"
     text = card.read_text(encoding="utf-8").replace(

@@ -24,9 +24,10 @@ ALLOWED_LIBRARIES = {
     "gentwin.signaling": {"numpy", "cryptography", "pycrate_asn1dir", "pycrate_asn1rt", "pycrate_core"},
     "gentwin.datasets": {"datasets", *ARRAYS, *FILE_FORMATS},
     "gentwin.charts": {"matplotlib"},
-    "gentwin.models": {*ARRAYS, *MODEL_LIBRARIES},
+    "gentwin.models": {"numba", *ARRAYS, *MODEL_LIBRARIES},
     "gentwin.metrics": {"sklearn", *ARRAYS},
     "gentwin.envs": {"gymnasium", *ARRAYS, *FILE_FORMATS},
+    "gentwin.serving": {"prometheus_client", "rich", "sctp"},
     "gentwin.cli": {"gymnasium", "rich", "typer", "yaml"},
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gentwin.cli import checkpoints, datasets, environments, signaling  # noqa: F401 - their commands join the application
+from gentwin.cli import checkpoints, datasets, environments, serving, signaling  # noqa: F401 - their commands join it
 from gentwin.cli.app import app
 
 __all__ = ["app", "main"]

@@ -1,4 +1,4 @@
-"""Scores of twins: predicted distributions, roll-outs, rankings of policies, and the baselines to beat."""
+"""Scores of twins: distributions, roll-outs, rankings of policies, answers of a core, and the baselines to beat."""
 
 from gentwin.metrics.baselines import GradientBoosting, NearestNeighbours, Persistence
 from gentwin.metrics.distributions import coverage, crps_from_samples, energy_distance, interval_coverage, pit
@@ -12,25 +12,43 @@ from gentwin.metrics.rollouts import (
     rollout_cases,
     rollout_errors,
 )
+from gentwin.metrics.sequences import (
+    AnswerScores,
+    Overlap,
+    Share,
+    elements,
+    kind_of,
+    paired,
+    ratio_interval,
+    wilson_interval,
+)
 
 __all__ = [
+    "AnswerScores",
     "Cases",
     "Forecaster",
     "GradientBoosting",
     "History",
     "NearestNeighbours",
+    "Overlap",
     "Persistence",
+    "Share",
     "TwinForecaster",
     "bootstrap_interval",
     "coverage",
     "crps_from_samples",
+    "elements",
     "energy_distance",
     "interquartile_mean",
     "interval_coverage",
+    "kind_of",
+    "paired",
     "pit",
+    "ratio_interval",
     "rollout",
     "rollout_cases",
     "rollout_errors",
     "spearman",
     "top1_regret",
+    "wilson_interval",
 ]

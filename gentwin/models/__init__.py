@@ -1,12 +1,18 @@
 """The twins, one folder each. Importing this package registers them with the Auto classes of transformers."""
 
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gentwin.models.auto import from_pretrained, register_twin
 from gentwin.models.configuration_twin import TwinConfig
 from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
-from gentwin.models.signaling import SignalingTokenizer
+from gentwin.models.signaling import (
+    SignalingLstmTwinConfig,
+    SignalingLstmTwinForCausalLM,
+    SignalingTokenizer,
+    SignalingTwinConfig,
+    SignalingTwinForCausalLM,
+)
 from gentwin.models.slice_lstm import SliceLstmTwinConfig, SliceLstmTwinModel
 from gentwin.models.slice_mean import SliceMeanTwinConfig, SliceMeanTwinModel
 from gentwin.models.slice_transformer import SliceTransformerTwinConfig, SliceTransformerTwinModel
@@ -14,7 +20,11 @@ from gentwin.models.slice_transformer import SliceTransformerTwinConfig, SliceTr
 __all__ = [
     "QNetworkConfig",
     "QNetworkModel",
+    "SignalingLstmTwinConfig",
+    "SignalingLstmTwinForCausalLM",
     "SignalingTokenizer",
+    "SignalingTwinConfig",
+    "SignalingTwinForCausalLM",
     "SliceLstmTwinConfig",
     "SliceLstmTwinModel",
     "SliceMeanTwinConfig",
@@ -28,8 +38,10 @@ __all__ = [
 ]
 
 register_twin(QNetworkModel)
+register_twin(SignalingLstmTwinForCausalLM, AutoModelForCausalLM)
+register_twin(SignalingTwinForCausalLM, AutoModelForCausalLM)
 register_twin(SliceLstmTwinModel)
 register_twin(SliceMeanTwinModel)
 register_twin(SliceTransformerTwinModel)
-# A folder names its tokenizer by class, for which transformers wants some configuration to go with it.
-AutoTokenizer.register(TwinConfig, SignalingTokenizer)
+AutoTokenizer.register(SignalingLstmTwinConfig, SignalingTokenizer)
+AutoTokenizer.register(SignalingTwinConfig, SignalingTokenizer)

@@ -1,4 +1,7 @@
-"""Training of twins: arguments, trainer, evaluation on held-out episodes, plots and model card."""
+"""Training of twins: arguments, trainers, evaluation on held-out data, plots and model card.
+
+What is about twins of slice dynamics is here, what is about message twins in `gentwin.training.signaling`.
+"""
 
 from gentwin.training.arguments import (
     ArgumentsError,
@@ -12,13 +15,15 @@ from gentwin.training.arguments import (
 from gentwin.training.checkpoints import prepare_output_dir, result_arguments
 from gentwin.training.checks import check_arguments
 from gentwin.training.data import Splits, load_splits
+from gentwin.training.dynamics_trainer import DynamicsTrainer, build_twin
 from gentwin.training.evaluation import Evaluation, evaluate_twin
 from gentwin.training.model_card import write_model_card
-from gentwin.training.trainer import TwinTrainer, build_twin
+from gentwin.training.trainer import TwinTrainer
 
 __all__ = [
     "ArgumentsError",
     "DataArguments",
+    "DynamicsTrainer",
     "Evaluation",
     "EvaluationArguments",
     "ModelArguments",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import torch
 import yaml
@@ -61,6 +61,9 @@ class DataArguments:
     """
 
     _argument_group_name = "data"
+    # The record itself is known by its fingerprint.
+    shaping: ClassVar = ("validation_size", "test_size", "split_seed", "sequence_length", "sequence_stride")
+    compared: ClassVar = ("data_path", "data_layout")
 
     data_path: str = field(
         default="data/slicing_dynamic/transitions.parquet",
@@ -119,6 +122,7 @@ class ModelArguments:
     """
 
     _argument_group_name = "model"
+    shaping: ClassVar = ("model_type", CONFIG_KEY)
 
     model_type: str = field(default="gentwin_slice_lstm", metadata=about("Twin: `model_type` of its configuration."))
     model_config: dict | str | None = field(
@@ -145,6 +149,10 @@ class EvaluationArguments:
     """
 
     _argument_group_name = "evaluation"
+    compared: ClassVar = (
+        *("horizons", "rollout_starts", "rollout_samples", "burn_in_steps"),
+        *("evaluation_baselines", "evaluation_seed"),
+    )
 
     horizons: list[int] = field(
         default_factory=lambda: [1, 10, 50], metadata=about("Steps of a roll-out at which errors are reported.")
@@ -192,6 +200,14 @@ class TwinTrainingArguments(TrainingArguments):
     """
 
     _argument_group_name = "training (transformers.TrainingArguments)"
+    # Those that change the weights or the choice among them, not where, how fast or how visibly it runs.
+    shaping: ClassVar = (
+        "num_train_epochs", "max_steps", "global_batch_size", "gradient_accumulation_steps", "learning_rate",
+        "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay",
+        "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "seed", "data_seed", "bf16", "fp16",
+        "dataloader_drop_last", "eval_strategy", "eval_steps", "save_strategy", "save_steps",
+        "load_best_model_at_end", "metric_for_best_model",
+    )  # fmt: skip
 
     global_batch_size: int = field(default=16, metadata=about("Sequences of one optimiser step, over all processes."))
     torch_threads: int | None = field(
@@ -321,6 +337,23 @@ def given_arguments(
         if isinstance(values.get(name), str):
             values[name] = load_yaml(values[name])
     return values
+
+
+def read_setting(argv: Sequence[str], default_config: str | Path, name: str) -> Any:
+    """Returns one setting before all others are known: from the command line, else from the YAML file, else None.
+
+    Args:
+        argv: Command line without the program's name.
+        default_config: YAML file if there is no `--config`.
+        name: Of the setting.
+
+    Raises:
+        FileNotFoundError: If there is no such YAML file.
+        ArgumentsError: If it is not YAML, or not a mapping.
+    """
+    config, argv = _take_option(list(argv), "--config", str(default_config))
+    value, _ = _take_option(argv, f"--{name}", "")
+    return value or read_yaml(config).get(name)
 
 
 def _plain(value: Any) -> Any:

@@ -11,44 +11,41 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gentwin.training.arguments import (
-    CONFIG_KEY,
-    ArgumentsError,
-    DataArguments,
-    ModelArguments,
-    TwinTrainingArguments,
-)
+from gentwin.training.arguments import CONFIG_KEY, ArgumentsError, TwinTrainingArguments
 
 MARKER = "complete.json"
 FINISHED = "metrics.json"
+SEEDS = ("seed", "data_seed")
 _FOLDER = re.compile(r"checkpoint-(\d+)")
-# Of the data: the record itself is known by its fingerprint.
-_SHAPING_DATA = ("validation_size", "test_size", "split_seed", "sequence_length", "sequence_stride")
-# Of the training: those that change the weights or the choice among them, not where, how fast or how visibly it runs.
-_SHAPING_TRAINING = (
-    "num_train_epochs", "max_steps", "global_batch_size", "gradient_accumulation_steps", "learning_rate",
-    "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay", "adam_beta1",
-    "adam_beta2", "adam_epsilon", "max_grad_norm", "seed", "data_seed", "bf16", "fp16", "dataloader_drop_last",
-    "eval_strategy", "eval_steps", "save_strategy", "save_steps", "load_best_model_at_end", "metric_for_best_model",
-)  # fmt: skip
-# Runs that are compared with each other also share record and evaluation, but not the seed.
-SIBLING_ARGUMENTS = (
-    "data_path", "data_layout", "model_type", CONFIG_KEY, "horizons", "rollout_starts", "rollout_samples",
-    "burn_in_steps", "evaluation_baselines", "evaluation_seed", *_SHAPING_DATA,
-    *(name for name in _SHAPING_TRAINING if name not in ("seed", "data_seed")),
-)  # fmt: skip
 
 
-def result_arguments(data: DataArguments, model: ModelArguments, training: TwinTrainingArguments) -> dict[str, Any]:
-    """Returns the arguments that shape the weights of a run, as JSON holds them; those of the evaluation do not."""
-    values = {name: getattr(data, name) for name in _SHAPING_DATA} | {"model_type": model.model_type}
-    values |= {f"{CONFIG_KEY}.{name}": value for name, value in model.model_config.items()}
-    values |= {name: getattr(training, name) for name in _SHAPING_TRAINING}
+def result_arguments(*arguments: Any) -> dict[str, Any]:
+    """Returns the arguments that shape the weights of a run, as JSON holds them; those of the evaluation do not.
+
+    Args:
+        *arguments: Objects of argument classes, each with the names of those that count in `shaping`. The data
+            themselves are known by their fingerprint.
+    """
+    values: dict[str, Any] = {}
+    for entry in arguments:
+        for name in entry.shaping:
+            value = getattr(entry, name)
+            values |= {f"{name}.{key}": item for key, item in value.items()} if name == CONFIG_KEY else {name: value}
     return json.loads(json.dumps(values, default=str))
+
+
+def sibling_arguments(classes: Sequence[type]) -> list[str]:
+    """Returns the arguments that runs of other seeds share: what shapes their weights, their data and evaluation.
+
+    Args:
+        classes: Of arguments, with names in `shaping` and `compared`.
+    """
+    names = [name for cls in classes for of in ("compared", "shaping") for name in getattr(cls, of, ())]
+    return [name for name in names if name not in SEEDS]
 
 
 def list_checkpoints(output_dir: str | Path) -> list[Path]:

@@ -70,6 +70,18 @@ def _batch_problems(splits: Splits, data: DataArguments, training: TwinTrainingA
     ]
 
 
+def few_steps(num_steps: int, remedy: str = "record more, or raise `num_train_epochs`") -> list[str]:
+    """Returns a warning of a run of too few optimiser steps, if it was one.
+
+    Args:
+        num_steps: Optimiser steps taken.
+        remedy: What to do about it.
+    """
+    if num_steps >= FEW_STEPS:
+        return []
+    return [f"The twin was trained for {num_steps} optimiser steps only, too few to learn much: {remedy}."]
+
+
 def caveats(num_steps: int, figures: Mapping[str, float]) -> list[str]:
     """Returns what a user of a trained twin must be warned of, in sentences.
 
@@ -77,12 +89,8 @@ def caveats(num_steps: int, figures: Mapping[str, float]) -> list[str]:
         num_steps: Optimiser steps taken.
         figures: Headline numbers.
     """
-    found = []
-    if num_steps < FEW_STEPS:
-        found.append(
-            f"The twin was trained for {num_steps} optimiser steps only, too few to learn much: record more, or raise "
-            "`num_train_epochs`, or lower `sequence_stride` or `global_batch_size`."
-        )
+    remedy = "record more, or raise `num_train_epochs`, or lower `sequence_stride` or `global_batch_size`"
+    found = few_steps(num_steps, remedy)
     worse = [name.rpartition("_")[2] for name, value in figures.items() if "_persistence_" in name and value < 0]
     if worse:
         found.append(

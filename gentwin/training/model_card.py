@@ -101,7 +101,7 @@ def read_sibling_figures(folders: Sequence[str]) -> list[dict[str, float]]:
 
 
 def require_siblings(
-    folders: Sequence[str], given: Mapping[str, Any], classes: Sequence[type], shaping: Sequence[str]
+    folders: Sequence[str], given: Mapping[str, Any], classes: Sequence[type], names: Sequence[str]
 ) -> None:
     """Refuses runs that differ from this one, or from each other, in anything but the seed.
 
@@ -109,7 +109,7 @@ def require_siblings(
         folders: Output folders of finished runs.
         given: Arguments of this run, from `given_arguments`.
         classes: Dataclasses of the arguments, whose defaults stand for what is not given.
-        shaping: Names of the arguments that must be the same, without the seed.
+        names: Of the arguments that must be the same, without the seed.
 
     Raises:
         ArgumentsError: If a folder has no readable arguments, names a difference, or has the seed of another run.
@@ -119,7 +119,7 @@ def require_siblings(
         made = entry.default_factory is not dataclasses.MISSING
         defaults[entry.name] = entry.default_factory() if made else entry.default
     mine = _filled(given, defaults)
-    here, seeds = _flat(mine, shaping), {mine["seed"]: "this run"}
+    here, seeds = _flat(mine, names), {mine["seed"]: "this run"}
     for folder in folders:
         try:
             values = _filled(read_yaml(Path(folder) / ARGUMENTS_NAME), defaults)
@@ -128,7 +128,7 @@ def require_siblings(
                 f"`sibling_runs` must be output folders of finished runs, got {folder!r}, whose `{ARGUMENTS_NAME}` is "
                 f"missing or damaged ({type(error).__name__})."
             ) from error
-        there = _flat(values, shaping)
+        there = _flat(values, names)
         changes = [
             f"`{name}` is {_shown(there, name)} there and {_shown(here, name)} here"
             for name in [*here, *(name for name in there if name not in here)]
@@ -201,12 +201,12 @@ def write_model_card(
     schema = splits.schema
     name = Path(folder).resolve().name.replace("_", "-")
     sections = (
-        _front_matter(twin, schema),
+        front_matter("time-series", twin.config.model_type, schema.name),
         f"# {name}\n\n{_summary(twin, schema)}",
         *([f"> **Warning.** {' '.join(warnings)}"] if warnings else []),
         f"## Use\n\n{_usage(splits, portable_path(folder))}",
         f"## Data\n\n{_data(splits, data)}",
-        f"## Training\n\n{_training(run)}",
+        f"## Training\n\n{training_section(run)}",
         f"## Results\n\n{_results(evaluation, figures, siblings)}",
         "\n\n".join(f"![{caption}]({path})\n\n*{caption}*" for path, caption in captions.items()),
         "## Limitations\n\n" + "\n".join(f"- {text}" for text in LIMITATIONS).format(horizon=max(evaluation.levels)),
@@ -217,8 +217,9 @@ def write_model_card(
     return path
 
 
-def _front_matter(twin: DynamicsTwin, schema: TransitionSchema) -> str:
-    tags = ["gentwin", "network-twin", "world-model", "time-series", twin.config.model_type, schema.name]
+def front_matter(*tags: str) -> str:
+    """Returns the head of a card of a twin, with these tags besides those of all twins."""
+    tags = ("gentwin", "network-twin", "world-model", *tags)
     values = {"license": "apache-2.0", "library_name": "gentwin", "tags": [tag for tag in tags if tag]}
     return f"---\n{yaml.safe_dump(values, sort_keys=False)}---"
 
@@ -227,9 +228,9 @@ def _summary(twin: DynamicsTwin, schema: TransitionSchema) -> str:
     size = sum(parameter.numel() for parameter in twin.parameters())
     origin = f"`{schema.name}`" if schema.name else "the recorded network"
     return (
-        f"A generative twin of the slices {_listed(schema.slices)} of {origin}: given the state, the action and what "
-        f"it has seen so far, it draws the next state ({_listed(f.name for f in schema.state)})"
-        + (f" and what the network delivers ({_listed(f.name for f in schema.outcome)})" if schema.outcome else "")
+        f"A generative twin of the slices {listed(schema.slices)} of {origin}: given the state, the action and what "
+        f"it has seen so far, it draws the next state ({listed(f.name for f in schema.state)})"
+        + (f" and what the network delivers ({listed(f.name for f in schema.outcome)})" if schema.outcome else "")
         + f" over a window of {schema.step_ms:g} ms. `{type(twin).__name__}`, {size:,} parameters."
     )
 
@@ -273,7 +274,8 @@ def _data(splits: Splits, data: DataArguments) -> str:
     )
 
 
-def _training(run: Mapping[str, Any]) -> str:
+def training_section(run: Mapping[str, Any]) -> str:
+    """Returns how a twin was trained: command, time, machine, versions."""
     versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
     return (
         f"```bash\n{run['command']}\n```\n\nTook {run['training_s']:.0f} s on {run['hardware']}; seed {run['seed']}. "
@@ -288,11 +290,13 @@ def _results(evaluation: Evaluation, figures: Mapping[str, float], siblings: Seq
         f"mean over slices; lower is better. Each cell: {forecasters(evaluation)}. Rows marked `log` compare "
         "`log(1 + value)`. The last column is the share of truths in the twin's central 90 % interval, by steps "
         "ahead.\n\n"
-        f"{_table(header, rows)}\n\n{_figures(figures, siblings)}"
+        f"{markdown_table(header, rows)}\n\n{figures_table(figures, siblings)}\n\n"
+        "`crps_skill_B_k` is 1 less the ratio of the twin's CRPS to that of baseline B, k steps ahead."
     )
 
 
-def _figures(figures: Mapping[str, float], siblings: Sequence[Mapping[str, float]]) -> str:
+def figures_table(figures: Mapping[str, float], siblings: Sequence[Mapping[str, float]]) -> str:
+    """Returns headline numbers as a table, with mean and spread if other seeds were trained."""
     rows = []
     for name, value in figures.items():
         others = [other[name] for other in siblings if name in other]
@@ -300,8 +304,7 @@ def _figures(figures: Mapping[str, float], siblings: Sequence[Mapping[str, float
         spread = f"{statistics.mean(values):.4g} ± {statistics.stdev(values):.2g}" if others else ""
         rows.append([f"`{name}`", f"{value:.4g}", *([spread] if siblings else [])])
     header = ["figure", "this run", *([f"mean ± deviation of {len(siblings) + 1} seeds"] if siblings else [])]
-    text = "`crps_skill_B_k` is 1 less the ratio of the twin's CRPS to that of baseline B, k steps ahead."
-    return f"{_table(header, rows)}\n\n{text}"
+    return markdown_table(header, rows)
 
 
 def _fields(schema: TransitionSchema) -> str:
@@ -310,7 +313,7 @@ def _fields(schema: TransitionSchema) -> str:
         for role in ("state", "action", "context", "outcome")
         for field in getattr(schema, role)
     ]
-    return _table(["field", "role", "unit", "range", "scale", "meaning"], rows)
+    return markdown_table(["field", "role", "unit", "range", "scale", "meaning"], rows)
 
 
 def _range(field: Field) -> str:
@@ -320,10 +323,12 @@ def _range(field: Field) -> str:
     return ("-" if field.low < 0 else "") + " … ".join(ends)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _listed(names: Any) -> str:
+def listed(names: Any) -> str:
+    """Returns names as code, with commas between them."""
     return ", ".join(f"`{name}`" for name in names)

@@ -164,12 +164,15 @@ def plot_calibration(levels: dict[int, np.ndarray], schema: TransitionSchema, pa
     return save_figure(figure, path)
 
 
-def plot_training(history: Sequence[dict[str, float]], path: Path) -> Path:
+def plot_training(
+    history: Sequence[dict[str, float]], path: Path, unit: str = "standardised CRPS + nats per target"
+) -> Path:
     """Draws training and validation loss over the optimiser's steps.
 
     Args:
         history: `trainer.state.log_history`.
         path: PNG file to write.
+        unit: Of the loss.
     """
     figure, axes = new_figure(1, 1, (6.0, 3.2))
     axis = axes[0, 0]
@@ -181,7 +184,7 @@ def plot_training(history: Sequence[dict[str, float]], path: Path) -> Path:
         if points:
             axis.plot(*zip(*points, strict=True), label=label, linewidth=1.2, color=COLORS[key != "loss"], **style)
     axis.set_xlabel("optimiser steps", fontsize=9)
-    axis.set_ylabel("loss per target (standardised CRPS + nats)", fontsize=9)
+    axis.set_ylabel(f"loss ({unit})", fontsize=9)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_yscale("log")
     for formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):

@@ -33,6 +33,10 @@ def portable_path(path: str | os.PathLike) -> str:
 
 # How an interrupted run is gone on with is no part of what it computes.
 _LAUNCH_ONLY = ("resume_from_checkpoint", "overwrite_output_dir")
+PATHS = (
+    *("data_path", "output_dir", "start_from", "guard_twin"),
+    *("captures", "subscribers", "examples_cache", "init_from"),
+)
 
 
 def write_arguments(folder: str | Path, given: Mapping[str, Any], script: str = TRAIN_TWIN) -> None:
@@ -44,7 +48,7 @@ def write_arguments(folder: str | Path, given: Mapping[str, Any], script: str = 
         script: The recipe.
     """
     values = {name: value for name, value in given.items() if name not in _LAUNCH_ONLY}
-    for name in ("data_path", "output_dir", "start_from", "guard_twin"):
+    for name in PATHS:
         if name in values:
             values[name] = portable_path(values[name])
     if "sibling_runs" in values:
@@ -102,7 +106,9 @@ def write_plots(
     return captions
 
 
-def write_metrics(folder: str | Path, figures: dict[str, float], evaluation: Evaluation, run: dict[str, Any]) -> None:
+def write_metrics(
+    folder: str | Path, figures: Mapping[str, float], metrics: Mapping[str, Any], run: Mapping[str, Any]
+) -> None:
     """Writes `metrics.json`: `figures` (headlines), `metrics` (every score) and `run` (time, data, versions).
 
     Runs of equal arguments on one machine have equal `figures` and `metrics`. The file appears in one step, and a
@@ -111,11 +117,11 @@ def write_metrics(folder: str | Path, figures: dict[str, float], evaluation: Eva
     Args:
         folder: Output folder.
         figures: Headline numbers.
-        evaluation: All scores.
+        metrics: All scores.
         run: Facts about the run.
     """
     path = Path(folder) / METRICS_NAME
-    content = {"figures": figures, "metrics": evaluation.metrics(), "run": {**run, "evaluation_s": evaluation.seconds}}
+    content = {"figures": dict(figures), "metrics": dict(metrics), "run": dict(run)}
     partial = path.with_name(f"{METRICS_NAME}.partial")
     partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(partial, path)

@@ -1,4 +1,4 @@
-"""Training of twins of slice dynamics on transformers' `Trainer`."""
+"""Training of twins on transformers' `Trainer`."""
 
 from __future__ import annotations
 
@@ -8,49 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
-from transformers import AutoModel, PrinterCallback, ProgressCallback, Trainer
+from transformers import PrinterCallback, ProgressCallback, Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
-import gentwin.models  # noqa: F401 (registers the twins)
-from gentwin.datasets import Transitions, concatenate
-from gentwin.models.configuration_dynamics import DynamicsTwinConfig
-from gentwin.models.modeling_dynamics import DynamicsTwin
-from gentwin.schema import TransitionSchema, did_you_mean
-from gentwin.training.arguments import ArgumentsError, ModelArguments, TwinTrainingArguments
+from gentwin.models.modeling_twin import TwinModel
+from gentwin.training.arguments import ArgumentsError, TwinTrainingArguments
 from gentwin.training.checkpoints import mark_complete
-from gentwin.training.data import Splits
-
-CALIBRATION_LENGTHS = 4  # sequences for the joint noise are this many times as long as those of training
-
-
-def build_twin(arguments: ModelArguments, schema: TransitionSchema) -> DynamicsTwin:
-    """Returns an untrained twin for a schema; set the seed before.
-
-    Raises:
-        ArgumentsError: If no twin of slice dynamics has that `model_type`, or its configuration refuses a field.
-    """
-    classes = {cls.model_type: cls for cls in _subclasses(DynamicsTwinConfig) if cls.model_type}
-    name = arguments.model_type
-    if name not in classes:
-        known = sorted(classes)
-        raise ArgumentsError(
-            f"`model_type` must be one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}."
-        )
-    if "schema" in arguments.model_config:
-        raise ArgumentsError("`model_config` must leave `schema` to the record, got one; remove it.")
-    try:
-        config = classes[name](schema=schema.to_dict(), **arguments.model_config)
-    except (ValueError, TypeError, StrictDataclassError) as error:
-        raise ArgumentsError(f"`model_config`: {' '.join(str(error).split())}") from error
-    return AutoModel.from_config(config)
-
-
-def _subclasses(cls: type) -> list[type]:
-    return [cls for child in cls.__subclasses__() for cls in (child, *_subclasses(child))]
 
 
 class QuietProgress(ProgressCallback):
@@ -75,111 +41,71 @@ class QuietProgress(ProgressCallback):
 
 
 class TwinTrainer(Trainer):
-    """`Trainer` of twins of slice dynamics.
+    """`Trainer` of twins.
 
-    What it adds: normalisation is fitted on the training sequences before the first step, and the joint noise on those
-    of training and validation after the last; losses are means over real steps whatever the number of processes; a
+    What it adds: losses are means over what counts, real steps or tokens, whatever the number of processes; a
     checkpoint counts only once it is complete; nothing is pickled but the states of optimiser and random generators,
     which are read back as plain tensors.
 
     Args:
-        model: The twin, fitted or not.
+        model: The twin.
         args: Arguments of the run.
-        splits: The record; its training and validation parts are used.
-        sequence_length: Steps of a training sequence.
-        sequence_stride: Steps between the starts of two sequences of an episode.
+        fingerprint: Of the data.
         run_arguments: From `result_arguments`, kept in every checkpoint to be compared when the run is resumed.
+        **kwargs: As in `Trainer`, data sets among them.
+
+    Raises:
+        ArgumentsError: If there are fewer training sequences than in a batch.
     """
+
+    model: TwinModel
 
     def __init__(
         self,
-        model: DynamicsTwin,
+        model: TwinModel,
         args: TwinTrainingArguments,
-        splits: Splits,
-        sequence_length: int,
-        sequence_stride: int,
+        fingerprint: str,
         run_arguments: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
-        self.run_arguments = run_arguments
-        self.train_record, self.validation_record = splits.train, splits.validation
-        self.fingerprint, self.sequence_length = splits.fingerprint, sequence_length
-        super().__init__(
-            model=model,
-            args=args,
-            train_dataset=splits.train.sequences(sequence_length, sequence_stride),
-            eval_dataset=splits.validation.sequences(sequence_length),
-        )
+        self.fingerprint, self.run_arguments = fingerprint, run_arguments
+        super().__init__(model=model, args=args, **kwargs)
         if len(self.train_dataset) < args.global_batch_size:
             raise ArgumentsError(
                 f"`global_batch_size` must be at most the number of training sequences, {len(self.train_dataset)}, got "
-                f"{args.global_batch_size}; choose a smaller one, shorter sequences, or a smaller `sequence_stride`."
+                f"{args.global_batch_size}; choose a smaller one, or more data or shorter sequences."
             )
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
         if not args.disable_tqdm:
             self.add_callback(QuietProgress)
 
+    def count(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Returns over how many steps or tokens the loss of a batch is a mean."""
+        raise NotImplementedError
+
+    def loss_of_batch(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Returns the loss of a batch, when nothing is trained."""
+        return self.model(**inputs).loss
+
     def train(self, resume_from_checkpoint: str | Path | None = None, **kwargs: Any) -> Any:
-        """Fits normalisation, trains, and fits the joint noise of the result.
+        """Trains.
 
         Args:
             resume_from_checkpoint: A complete checkpoint of the same run.
             **kwargs: As in `Trainer.train`.
         """
-        if not bool(self.model.fitted):
-            self.model.fit_normalization(**self._record_tensors(self.train_record))
         resume = None if resume_from_checkpoint is None else os.fspath(resume_from_checkpoint)
-        output = super().train(resume_from_checkpoint=resume, **kwargs)
-        self.model.eval()
-        generator = torch.Generator(self.model.device).manual_seed(self.args.seed)
-        self.model.fit_copula(**self._whole(self._calibration_sequences()), generator=generator)
-        return output
-
-    def _calibration_sequences(self) -> Any:
-        """Returns long sequences of training and validation episodes together.
-
-        A shift of the noise by a hundredth of its deviation, which a few episodes cannot exclude, lets slow loads drift
-        over a hundred steps; so all episodes but those of the test count.
-        """
-        record = concatenate([self.train_record, self.validation_record])
-        return record.sequences(CALIBRATION_LENGTHS * self.sequence_length)
-
-    def _record_tensors(self, record: Transitions) -> dict[str, torch.Tensor]:
-        """Returns a record as one sequence; without overlaps every step counts once."""
-        columns = {
-            "states": record.state,
-            "actions": record.action,
-            "contexts": record.context,
-            "labels": record.targets,
-        }
-        tensors = {name: torch.from_numpy(array)[None].to(self.model.device) for name, array in columns.items()}
-        return tensors if record.schema.context else {name: tensors[name] for name in tensors if name != "contexts"}
-
-    def loss_of(self, record: Transitions) -> float:
-        """Returns the mean loss per real step over a record, in sequences as long as those of validation.
-
-        For the main process alone: it waits for no other.
-        """
-        batch = self._whole(record.sequences(self.sequence_length))
-        total, steps = 0.0, 0
-        with torch.no_grad():
-            for chunk in torch.arange(len(batch["mask"])).split(self.args.per_device_eval_batch_size):
-                part = {name: column[chunk] for name, column in batch.items()}
-                count = int(part["mask"].sum())
-                total, steps = total + float(self.model(**part).loss) * count, steps + count
-        return total / steps
-
-    def _whole(self, dataset: Any) -> dict[str, torch.Tensor]:
-        return {name: column.to(self.model.device) for name, column in dataset[:].items()}
+        return super().train(resume_from_checkpoint=resume, **kwargs)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **kwargs: Any
     ) -> Any:
-        """Returns the loss, weighted so that the average over processes is the mean over all their real steps."""
+        """Returns the loss, weighted so that the average over processes is the mean over all that counts."""
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if self.args.world_size > 1:
-            steps = inputs["mask"].sum().to(loss.dtype)
-            loss = loss * steps / self.accelerator.reduce(steps, "mean")
+            count = self.count(inputs).to(loss.dtype)
+            loss = loss * count / self.accelerator.reduce(count, "mean")
         return (loss, outputs) if return_outputs else loss
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
@@ -192,15 +118,15 @@ class TwinTrainer(Trainer):
     def evaluation_loop(
         self, dataloader: DataLoader, description: str, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any
     ) -> EvalLoopOutput:
-        """Returns the mean loss per real step, over the sequences of all processes."""
+        """Returns the mean loss over what counts in the sequences of all processes."""
         self.model.eval()
         total = torch.zeros(2, dtype=torch.float64, device=self.args.device)
         for inputs in dataloader:
             inputs = self._prepare_inputs(inputs)
-            steps = inputs["mask"].sum().double()
-            total += torch.stack((self.model(**inputs).loss.double() * steps, steps))
-        loss, steps = self.accelerator.reduce(total, "sum").tolist()
-        metrics = {f"{metric_key_prefix}_loss": loss / steps}
+            count = self.count(inputs).double()
+            total += torch.stack((self.loss_of_batch(inputs).double() * count, count))
+        loss, count = self.accelerator.reduce(total, "sum").tolist()
+        metrics = {f"{metric_key_prefix}_loss": loss / count}
         return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=len(dataloader.dataset))
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:

@@ -17,7 +17,7 @@ from transformers import set_seed
 from gentwin.datasets import Transitions
 from gentwin.metrics import GradientBoosting, NearestNeighbours, coverage, crps_from_samples
 from gentwin.models.modeling_dynamics import DynamicsTwin
-from gentwin.training import TwinTrainer, build_twin, load_splits, parse_arguments
+from gentwin.training import DynamicsTrainer, build_twin, load_splits, parse_arguments
 from recipes.figures.result import Result
 
 RECIPE = Path(__file__).parent.parent / "slice_kpi.yaml"
@@ -52,7 +52,7 @@ def train(seed: int) -> tuple[DynamicsTwin, Transitions, Transitions]:
         splits = load_splits(data)
         set_seed(seed)
         twin = build_twin(model, splits.schema)
-        TwinTrainer(twin, training, splits, data.sequence_length, data.sequence_stride).train()
+        DynamicsTrainer(twin, training, splits, data.sequence_length, data.sequence_stride).train()
     return twin.cpu().eval(), splits.train, splits.test
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from gentwin.training import ArgumentsError
 from gentwin.training.arguments import ARGUMENT_CLASSES
-from gentwin.training.checkpoints import SIBLING_ARGUMENTS
+from gentwin.training.checkpoints import sibling_arguments
 from gentwin.training.model_card import require_siblings
 
 GIVEN = {"model_config": {"hidden_size": 8}, "learning_rate": 0.1, "num_train_epochs": 3, "seed": 0}
@@ -22,7 +22,7 @@ def run(folder: Path, **changes) -> str:
 
 
 def check(*folders: str) -> None:
-    require_siblings(folders, GIVEN, ARGUMENT_CLASSES, SIBLING_ARGUMENTS)
+    require_siblings(folders, GIVEN, ARGUMENT_CLASSES, sibling_arguments(ARGUMENT_CLASSES))
 
 
 def test_only_the_seed_may_differ_and_what_shapes_nothing(tmp_path: Path):

@@ -24,6 +24,7 @@ from gentwin.signaling.core.configuration import (
     Station,
     Timing,
 )
+from gentwin.signaling.core.control_plane import ControlPlane, Packet, ReferenceControlPlane
 from gentwin.signaling.core.policy import (
     AdmitAll,
     Decision,
@@ -35,8 +36,9 @@ from gentwin.signaling.core.policy import (
     SliceLoad,
     Verdict,
 )
-from gentwin.signaling.core.population import RECORDED, SLICED, Population, Profile, populate
+from gentwin.signaling.core.population import RECORDED, SLICED, Population, Profile, SubscriberGroup, populate
 from gentwin.signaling.core.reference import ReferenceCore
+from gentwin.signaling.core.subscriber_files import read_subscribers
 from gentwin.signaling.core.subscribers import Subscriber, Subscribers, Subscription
 from gentwin.signaling.core.synthesis import SynthesisConfiguration, enrol, synthesize
 from gentwin.signaling.core.ue import Ue, Usim
@@ -50,6 +52,7 @@ __all__ = [
     "AdmitAll",
     "Behaviour",
     "Capacity",
+    "ControlPlane",
     "DataNetwork",
     "Decision",
     "Delays",
@@ -60,9 +63,11 @@ __all__ = [
     "Load",
     "LoadLimits",
     "NetworkConfiguration",
+    "Packet",
     "Policy",
     "Population",
     "Profile",
+    "ReferenceControlPlane",
     "ReferenceCore",
     "Situation",
     "Slice",
@@ -70,6 +75,7 @@ __all__ = [
     "SliceLoad",
     "Station",
     "Subscriber",
+    "SubscriberGroup",
     "Subscribers",
     "Subscription",
     "SynthesisConfiguration",
@@ -80,5 +86,6 @@ __all__ = [
     "Workload",
     "enrol",
     "populate",
+    "read_subscribers",
     "synthesize",
 ]

@@ -342,7 +342,6 @@ class Amf:
         """Deletes all sessions of a UE."""
         sessions = [*ue.sessions.values()]
         ue.sessions.clear()
-        ue.lingering.clear()
         after_all(sessions, self.smf.release, then)
 
 

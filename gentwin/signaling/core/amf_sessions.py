@@ -245,14 +245,19 @@ class Sessions:
         command = n1_sessions.session_message(
             "PDUSessionModificationCommand", session.psi, pti, n1_sessions.session_ambr(*session.rates)
         )
-        entry = Fields.of(
-            pdu_session_id=session.psi,
-            nas_pdu=ue.security.seal(n1_sessions.downlink_transport(command)),
-            pdu_session_resource_modify_request_transfer=Fields((n2.session_ambr(*session.rates),)),
-        )
-        pair = ("pdu_session_resource_modify_list_mod_req", n2.items([entry]))
-        request = n2.message("PDUSessionResourceModifyRequest", *connection.ids, pair)
-        wait = self._amf.send(connection, request, self._works.smf) + self._timing.t3591
+        plain = n1_sessions.downlink_transport(command)
+        if session.active:
+            entry = Fields.of(
+                pdu_session_id=session.psi,
+                nas_pdu=ue.security.seal(plain),
+                pdu_session_resource_modify_request_transfer=Fields((n2.session_ambr(*session.rates),)),
+            )
+            pair = ("pdu_session_resource_modify_list_mod_req", n2.items([entry]))
+            request = n2.message("PDUSessionResourceModifyRequest", *connection.ids, pair)
+            wait = self._amf.send(connection, request, self._works.smf)
+        else:  # the base station has no resources of it
+            wait = self._amf.send_nas(connection, plain, self._works.smf)
+        wait += self._timing.t3591
         again = self._send_modification, connection, ue, session, pti, attempts - 1
         ue.timers.start(f"T3591/{session.psi}", wait, *again)
 

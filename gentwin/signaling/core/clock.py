@@ -64,6 +64,14 @@ class Clock:
         """Returns the event that calls something so many seconds from now."""
         return self.at(self.now + delay, action, *arguments)
 
+    @property
+    def due(self) -> float | None:
+        """When something happens next, in seconds; None if nothing will."""
+        queue = self._queue
+        while queue and queue[0][2].action is None:
+            heapq.heappop(queue)
+        return queue[0][0] if queue else None
+
     def step(self, until: float = float("inf")) -> bool:
         """Lets the next event happen; returns False if there is none up to a time, in seconds."""
         queue = self._queue

@@ -19,10 +19,13 @@ class Counter:
     Args:
         first: Where to begin.
         last: Largest number.
+
+    Attributes:
+        next: Number that is given next, if it is not in use.
     """
 
     def __init__(self, first: int, last: int) -> None:
-        self.first, self.last, self._next = first, last, first
+        self.first, self.last, self.next = first, last, first
 
     def allocate(self, living: Container[int] = ()) -> int:
         """Returns the next number that is not among those in use.
@@ -31,8 +34,8 @@ class Counter:
             ExhaustedError: If all are.
         """
         for _ in range(self.last - self.first + 1):
-            number = self._next
-            self._next = number + 1 if number < self.last else self.first
+            number = self.next
+            self.next = number + 1 if number < self.last else self.first
             if number not in living:
                 return number
         raise ExhaustedError(f"`number` must be from {self.first} to {self.last}, and all of these are in use.")

@@ -20,7 +20,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -41,7 +41,7 @@ from gentwin.signaling.core.configuration import (
     Timing,
 )
 from gentwin.signaling.core.policy import LONGEST_BACK_OFF, LoadLimits, SliceLimit
-from gentwin.signaling.core.population import RECORDED, SLICED, Population, Profile
+from gentwin.signaling.core.population import RECORDED, SLICED, Population, Profile, SubscriberGroup
 from gentwin.signaling.core.subscribers import Subscription
 from gentwin.signaling.core.synthesis import MOST_UES, SynthesisConfiguration
 from gentwin.signaling.core.workload import Behaviour, Demand, Workload
@@ -51,7 +51,9 @@ from gentwin.signaling.values.base import closest
 FLAVOURS = {flavour.name: flavour for flavour in (OPEN5GS, GENERIC)}
 PROFILES = {"recorded": RECORDED, "sliced": SLICED}
 COMMENT_WIDTH = 100
+MOST_SUBSCRIBERS = 100_000  # of one group
 _HEX = re.compile(r"[0-9a-fA-F]{6}")
+_DIGITS = re.compile(r"[0-9]{6,15}")
 _PLMN = re.compile(r"[0-9]{3}-[0-9]{2,3}")
 
 
@@ -67,6 +69,41 @@ def from_plain(values: Mapping[str, Any]) -> SynthesisConfiguration:
         SignalingError: If a name is unknown, or a value of another type or out of range.
     """
     return _fill(SynthesisConfiguration, values, "", SynthesisConfiguration())
+
+
+def groups_from_plain(values: Mapping[str, Any]) -> tuple[SubscriberGroup, ...]:
+    """Returns the subscribers that plain values describe.
+
+    Args:
+        values: `subscribers`, a list of what
+            [`SubscriberGroup`][gentwin.signaling.core.population.SubscriberGroup] has.
+
+    Raises:
+        SignalingError: If a name is unknown, or a value of another type or out of range.
+    """
+    return _fill(_Subscribers, values, "").subscribers
+
+
+def part_from_plain(kind: type, values: Mapping[str, Any], path: str) -> Any:
+    """Returns a part of a configuration that plain values describe.
+
+    Args:
+        kind: [`NetworkConfiguration`][gentwin.signaling.core.configuration.NetworkConfiguration] or another dataclass
+            whose fields all have defaults.
+        values: By the names of its fields.
+        path: Name of the part, for errors.
+
+    Raises:
+        SignalingError: If a name is unknown, or a value of another type or out of range.
+    """
+    return _fill(kind, values, path, kind())
+
+
+@dataclass(frozen=True)
+class _Subscribers:
+    """A file of subscribers."""
+
+    subscribers: tuple[SubscriberGroup, ...]
 
 
 def explain(flavour: str = OPEN5GS.name) -> str:
@@ -170,6 +207,7 @@ def _read_profiles(kind: Any, value: Any, path: str, base: Any) -> tuple[Profile
 _SPECIAL: dict[tuple[type, str], Callable[..., Any]] = {
     (NetworkConfiguration, "flavour"): _read_flavour,
     (SynthesisConfiguration, "profiles"): _read_profiles,
+    (SubscriberGroup, "profiles"): _read_profiles,
 }
 
 # ---------------------------------------------------------------- ranges
@@ -198,6 +236,10 @@ def _is_end(text: str) -> bool:
     return _is_address(host.strip("[]")) and port.isdecimal() and int(port) < 1 << 16
 
 
+def _hex_of(length: int) -> Callable[[str], bool]:
+    return lambda value: len(value) == length and not set(value) - set("0123456789abcdefABCDEF")
+
+
 def _is_network(text: str) -> bool:
     try:
         return ipaddress.IPv4Network(text).num_addresses > 3
@@ -221,6 +263,8 @@ NETWORK: Check = (lambda value: bool(_PLMN.fullmatch(value)), "MCC-MNC, such as 
 END: Check = (_is_end, "an IP address and port, such as 10.0.0.1:38412")
 HOST: Check = (_is_ipv4, "an IPv4 address")
 SOME: Check = (bool, "at least one")
+KEY: Check = (_hex_of(32), "32 hex digits in quotes")
+DIGITS: Check = (lambda value: bool(_DIGITS.fullmatch(value)), "6 to 15 digits in quotes")
 
 
 def _all(kind: type, check: Check, names: str = "", but: str = "") -> dict[tuple[type, str], Check]:
@@ -278,6 +322,11 @@ _CHECKS: dict[tuple[type, str], Check] = {
     **_all(Subscription, TYPES, "session_types"),
     **_all(Profile, RATE, "uplink downlink"),
     **_all(Profile, SOME, "subscriptions"),
+    **_all(_Subscribers, SOME),
+    **_all(SubscriberGroup, DIGITS, "first msisdn"),
+    **_all(SubscriberGroup, KEY, "k opc"),
+    **_all(SubscriberGroup, (_hex_of(4), "4 hex digits in quotes"), "amf"),
+    **_all(SubscriberGroup, _between(1, MOST_SUBSCRIBERS), "count"),
     **_all(LoadLimits, NOT_NEGATIVE, but="slices back_off reduction"),
     **_all(LoadLimits, _between(0, LONGEST_BACK_OFF), "back_off"),
     **_all(LoadLimits, _between(1, 99), "reduction"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from random import Random
 
@@ -141,6 +141,49 @@ ODDITIES = (
     "unstructured",
     "without_session",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberGroup:
+    """Subscribers with numbers one after the other, and the same keys.
+
+    Args:
+        first: Digits of the SUPI of the first one, 6 to 15.
+        k: Key, 32 hex digits.
+        opc: Operator variant of each, 32 hex digits.
+        count: How many.
+        profiles: Of whom each has the one at the place of its SUPI modulo their number.
+        msisdn: Digits of the phone number of the first one, up to 15.
+        amf: Authentication management field, 4 hex digits.
+        barred: Whether service is refused.
+    """
+
+    first: str
+    k: str
+    opc: str
+    count: int = 1
+    profiles: tuple[Profile, ...] = RECORDED
+    msisdn: str = "821000000001"
+    amf: str = "8000"
+    barred: bool = False
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        """Yields the subscribers."""
+        for place in range(self.count):
+            number = int(self.first) + place
+            profile = self.profiles[number % len(self.profiles)]
+            yield Subscriber(
+                supi=f"{number:0{len(self.first)}d}",
+                k=bytes.fromhex(self.k),
+                opc=bytes.fromhex(self.opc),
+                msisdn=f"{int(self.msisdn) + place:0{len(self.msisdn)}d}",
+                slices=tuple(dict.fromkeys(entry.slice for entry in profile.subscriptions)),
+                subscriptions=profile.subscriptions,
+                uplink=profile.uplink,
+                downlink=profile.downlink,
+                amf=bytes.fromhex(self.amf),
+                barred=self.barred,
+            )
 
 
 def populate(

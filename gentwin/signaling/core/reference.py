@@ -20,6 +20,8 @@ from gentwin.signaling.core.ue import Ue, Usim
 from gentwin.signaling.core.upf import Upf
 from gentwin.signaling.messages import Record
 
+STATIONS_START, STATION_GAP = 3.0, 0.1  # seconds after the association is set up on N4, and between two stations
+
 
 class ReferenceCore:
     """A network of UEs, base stations, AMF, SMF and UPF that talk; what is said on N2 and N4 comes out.
@@ -62,7 +64,7 @@ class ReferenceCore:
         """Sets up the association on N4, and the links of the base stations three seconds later."""
         self.smf.start()
         for place, station in enumerate(self.stations):
-            self.clock.after(3.0 + 0.1 * place, station.start)
+            self.clock.after(STATIONS_START + STATION_GAP * place, station.start)
 
     def add_ue(self, usim: Usim, station: Gnb | None = None) -> Ue:
         """Returns a new UE, which is switched off.

@@ -486,14 +486,14 @@ class Ue:
     def receive(self, nas: Message) -> None:
         """Takes a NAS message."""
         if nas.name != PROTECTED:
-            handler = self._plain.get(nas.name)
-            if handler is not None:
-                handler(nas)
-            return
-        if nas["security_header_type"] == NEW_CONTEXT:
+            self.take(nas, self._plain)
+        elif nas["security_header_type"] == NEW_CONTEXT:
             self._secure(nas)
-            return
-        end = self.security.end
-        message = end.open(nas).message if end is not None else None
-        if message is not None and message.name in self._protected:
-            self._protected[message.name](message)
+        elif self.security.end is not None and (message := self.security.end.open(nas).message) is not None:
+            self.take(message, self._protected)
+
+    def take(self, message: Message, known: dict[str, Callable[[Message], None]]) -> None:
+        """Takes a NAS message that is not to be doubted, and does what is known to be done with it."""
+        handler = known.get(message.name)
+        if handler is not None:
+            handler(message)

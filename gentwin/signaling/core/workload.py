@@ -154,7 +154,7 @@ class Users:
             "update": Ue.update,
             "deregister": lambda ue: ue.deregister(switch_off=False, comes_back=True),
             "switch_off": Ue.deregister,
-            "network_deregistration": lambda ue: self._core.amf.deregistrations.deregister(ue.usim.supi),
+            "network_deregistration": self._expel,
         }
         self._actions = [*actions.values()]
         self._weights = [*accumulate(getattr(workload.behaviour, name) for name in actions)]
@@ -270,6 +270,9 @@ class Users:
         others = [psi for psi in known.sessions if psi != DEFAULT_PSI] if known is not None else []
         if others:
             self._core.amf.sessions.revoke(known, self._random.choice(others))
+
+    def _expel(self, ue: Ue) -> None:
+        self._core.amf.deregistrations.deregister(ue.usim.supi)
 
     # ------------------------------------------------------------ mobility
 

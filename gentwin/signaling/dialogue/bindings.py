@@ -10,7 +10,19 @@ from gentwin.signaling.dialogue.nodes import Alternatives, Carried, Choice, Grou
 from gentwin.signaling.dialogue.schema import message_group, message_names
 from gentwin.signaling.dialogue.slots import FARTHEST, NEW, REF, Slot
 from gentwin.signaling.fields import Fields, Value
-from gentwin.signaling.messages import Message
+from gentwin.signaling.messages import NGAP, PFCP, Message
+
+ESTABLISHMENT = "SessionEstablishmentRequest"
+TUNNELS = frozenset({"TEID", "NODE_IP"})
+GIVEN = {
+    (PFCP, ESTABLISHMENT): TUNNELS | {"SEID"},
+    (NGAP, "InitialContextSetupRequest"): TUNNELS | {"TAC"},
+    (NGAP, "PDUSessionResourceSetupRequest"): TUNNELS,
+    (NGAP, "HandoverRequest"): TUNNELS,
+    (NGAP, "PathSwitchRequestAcknowledge"): TUNNELS,
+    (NGAP, "DownlinkNASTransport"): frozenset({"TAC"}),
+}
+"""Types of which a message of a core gives values of its own, that it has from its configuration or its sessions."""
 
 
 class SlotError(ValueError):
@@ -62,6 +74,36 @@ class Bindings:
         if not 0 < slot.number <= len(values):
             raise SlotError(f"{slot} refers to none of {len(values)} values")
         return values[slot.number - 1]
+
+
+class Identifiers(Bindings):
+    """Bindings that can be copied, in which numbers that are equal by chance are different identifiers.
+
+    Both ends of N4 and every base station count tunnels and endpoints of their own, often from 1. What a core gives
+    of its own, as ends of tunnels and the areas of a registration, is always new, whoever had it before: where it comes
+    from is known without looking back. Zero is no identifier: it stands for a session that has no endpoint yet, and for
+    a transaction of the network.
+    """
+
+    _giving: frozenset[str] = frozenset()
+
+    def about(self, message: Message) -> Identifiers:
+        """Returns these bindings, for the identifiers of a message from now on."""
+        self._giving = GIVEN.get((message.protocol, message.name), frozenset())
+        return self
+
+    def copy(self) -> Identifiers:
+        """Returns bindings that know the same and go their own way."""
+        other = Identifiers(self.state)
+        other._giving = self._giving
+        return other
+
+    def use(self, name: str, value: Value) -> Slot:
+        """Returns what stands for an identifier, which is the most recent one of its type from now on."""
+        if value == 0 and name in ("SEID", "PTI"):
+            return Slot(NEW, name)
+        found = super().use(name, value)
+        return Slot(NEW, name) if name in self._giving else found
 
 
 def canonicalise(message: Message, bindings: Bindings) -> tuple[Message, list[Value]]:

@@ -57,6 +57,8 @@ SLOTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "calc:K_GNB": "security_key",
                 "calc:NH": "next_hop_nh",
                 "calc:TIME": "time_stamp",
+                "db:FIVE_QI": "five_qi",
+                "db:PRIORITY": "priority_level_arp",
                 "db:IMEISV": "masked_imeisv",
                 "db:UE_AMBR": "ue_aggregate_maximum_bit_rate_dl ue_aggregate_maximum_bit_rate_ul",
                 "db:SESSION_AMBR": """pdu_session_aggregate_maximum_bit_rate_dl
@@ -84,7 +86,13 @@ SLOTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "calc:NAS_SN": "SecurityProtected.sequence_number",
                 "calc:CIPHERED": "SecurityProtected.payload nas_message_container",
                 "calc:TIME": "universal_time_and_local_time_zone.yymmddhhmmss",
+                "calc:KSI": "ng_ksi.ksi",
+                "calc:SESSIONS": "ServiceAccept.pdu_session_status RegistrationAccept.pdu_session_status",
+                "calc:NOT_REACTIVATED": """ServiceAccept.pdu_session_reactivation_result
+                    RegistrationAccept.pdu_session_reactivation_result""",
                 "db:DNN": "dnn",
+                "db:FIVE_QI": "five_qi",
+                "db:RATE_UNIT": "session_ambr.unit",
                 "db:SESSION_AMBR": "session_ambr.value",
             }
         ),

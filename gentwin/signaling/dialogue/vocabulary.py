@@ -7,11 +7,15 @@ from collections.abc import Iterable
 from functools import cache, cached_property
 
 from gentwin.signaling.dialogue import grammar as g
+from gentwin.signaling.dialogue.hints import HINT_TOKENS, STIMULI, WAIT
 from gentwin.signaling.dialogue.nodes import Member
 from gentwin.signaling.dialogue.schema import PROTOCOLS, message_names, walk
 
 PADDING = "<pad>"
-SPECIAL = (PADDING, g.END, g.CLOSE, g.OPEN, g.RAW, g.BEGIN, *g.DIRECTIONS, *g.CONTEXT_TOKENS)
+SPECIAL = (
+    *(PADDING, g.END, g.CLOSE, g.OPEN, g.RAW, g.BEGIN, *g.DIRECTIONS, *g.CONTEXT_TOKENS),
+    *(WAIT, *STIMULI, *HINT_TOKENS),
+)
 
 
 class Vocabulary:

@@ -1,0 +1,202 @@
+"""What a core says in a turn: the model chooses the tokens, the resolver fills them in, and packets go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gentwin.models.signaling import SignalingTokenizer
+from gentwin.models.signaling.decoding import Decoder
+from gentwin.models.signaling.guides import TurnGuide
+from gentwin.pipelines.core_twin import refusals
+from gentwin.pipelines.core_twin.conversations import Conversation, Conversations
+from gentwin.pipelines.core_twin.datagrams import RESPONSE, Datagrams
+from gentwin.pipelines.core_twin.journal import PFCP_PORT, Journal
+from gentwin.pipelines.core_twin.timers import Timers
+from gentwin.signaling.core.control_plane import Packet
+from gentwin.signaling.dialogue import END, GrammarError
+from gentwin.signaling.dialogue.directions import AMF_TO_GNB, SMF_TO_UPF
+from gentwin.signaling.dialogue.hints import WAIT
+from gentwin.signaling.dialogue.linear import framed, to_message, to_tokens, unframed
+from gentwin.signaling.errors import SignalingError
+from gentwin.signaling.messages import NGAP, PFCP, Message
+from gentwin.signaling.turns.names import names_of
+
+MOST_SAID = 1024  # tokens of an answer
+ROOM = 256  # tokens below which a conversation is cut when there is time
+STREAMS = 9  # for UEs; stream 0 is that of nodes
+FROM_CORE = {NGAP: AMF_TO_GNB, PFCP: SMF_TO_UPF}
+
+
+@dataclass(frozen=True, slots=True)
+class Stimulus:
+    """What a conversation goes on with.
+
+    Args:
+        conversation: Which.
+        tokens: Of what is heard or happens, with hints.
+        heard: Message that is heard, opened; None if nobody says anything.
+        peer: Address of who says it; empty if nobody does.
+    """
+
+    conversation: Conversation
+    tokens: list[str]
+    heard: Message | None = None
+    peer: str = ""
+
+
+class Speech:
+    """Answers stimuli, those of different conversations together.
+
+    Args:
+        decoder: Of the model.
+        tokenizer: It was trained with.
+        conversations: In its rows.
+        timers: Started by what is said.
+        datagrams: Sends requests of N4 again.
+        journal: Told of what goes out.
+        user_plane: Address of the user plane.
+        stations: Conversation of each base station whose link is set up, by its address.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        tokenizer: SignalingTokenizer,
+        conversations: Conversations,
+        timers: Timers,
+        datagrams: Datagrams,
+        journal: Journal,
+        user_plane: str,
+        stations: dict[str, int],
+    ) -> None:
+        self._decoder, self._tokenizer, self._conversations = decoder, tokenizer, conversations
+        self._timers, self._datagrams, self._journal = timers, datagrams, journal
+        self._user_plane, self._stations = f"{user_plane}:{PFCP_PORT}", stations
+        self._automaton = tokenizer.automaton(bounds=None)
+        self._wait = tokenizer.vocabulary.ids[WAIT]
+        self._full: list[Conversation] = []
+
+    def answer(self, stimuli: Sequence[Stimulus], now: float) -> Iterator[tuple[Stimulus, list[Packet]]]:
+        """Yields each stimulus with the packets that go out because of it; each conversation is there once."""
+        for first in range(0, len(stimuli), self._decoder.rows):
+            part = stimuli[first : first + self._decoder.rows]
+            for stimulus, answer in zip(part, self._respond(part), strict=True):
+                yield stimulus, self._say(stimulus, answer, now)
+
+    def make_room(self) -> None:
+        """Cuts conversations that have become long, which takes longer than an answer."""
+        for conversation in self._full:
+            if conversation.row is not None:
+                self._decoder.slide(conversation.row)
+        self._full.clear()
+
+    # ------------------------------------------------------------ tokens
+
+    def _respond(self, stimuli: Sequence[Stimulus]) -> list[list[str]]:
+        """Returns the tokens of the answers."""
+        conversations = [stimulus.conversation for stimulus in stimuli]
+        unread = self._conversations.seat(conversations)
+        heard = [
+            [*before, *self._tokenizer.vocabulary.encode(stimulus.tokens)]
+            for before, stimulus in zip(unread, stimuli, strict=True)
+        ]
+        guides = [
+            TurnGuide(self._automaton, conversation.resolver.bindings.counts, begins=not conversation.begun)
+            for conversation in conversations
+        ]
+        rows = [conversation.row for conversation in conversations]
+        answers = self._decoder.respond(rows, guides, {self._wait}, heard, most=MOST_SAID)
+        for conversation in conversations:
+            room = self._decoder.room(conversation.row)
+            if room is not None and room < ROOM:
+                self._full.append(conversation)
+        self._conversations.settle(conversations)
+        return [self._tokenizer.convert_ids_to_tokens(answer) for answer in answers]
+
+    def _say(self, stimulus: Stimulus, tokens: list[str], now: float) -> list[Packet]:
+        """Returns what goes out for the tokens of an answer; what cannot be said is replaced by an error."""
+        out: list[Packet] = []
+        protocols: set[str] = set()
+        done = 0
+        while done < len(tokens) and tokens[done] != WAIT:
+            try:
+                end = tokens.index(END, done) + 1
+                canonical = to_message(unframed(tokens[done:end]).tokens)
+                out += self._utter(stimulus, canonical, now)
+            except (SignalingError, GrammarError, ValueError) as error:
+                reason = f"the answer cannot be given: {error}"
+                break
+            stimulus.conversation.begun = True
+            protocols.add(canonical.protocol)
+            done = end
+        else:
+            if done < len(tokens):
+                return out
+            reason = f"the answer must be at most {MOST_SAID} tokens long"
+        self._journal.refuses(stimulus.conversation, stimulus.peer, reason, now)
+        return out + self._apologise(stimulus, tokens, done, protocols, now)
+
+    def _apologise(
+        self, stimulus: Stimulus, tokens: list[str], done: int, protocols: set[str], now: float
+    ) -> list[Packet]:
+        """Returns the error that is said in place of the rest of an answer, and puts it where that was.
+
+        Args:
+            stimulus: What is answered.
+            tokens: Of the whole answer.
+            done: How many of them were said.
+            protocols: Of the messages that were.
+            now: When.
+        """
+        conversation, resolver = stimulus.conversation, stimulus.conversation.resolver
+        encode = self._tokenizer.vocabulary.encode
+        kept = self._conversations.tokens(conversation)[: -len(tokens)] + encode(tokens[:done])
+        out: list[Packet] = []
+        try:
+            error = refusals.of_silence(stimulus.heard, resolver, protocols)
+            if error is not None:
+                out = self._utter(stimulus, error, now)
+                words = to_tokens(resolver.name_identifiers(error))
+                kept += encode(framed(words, FROM_CORE[error.protocol], begins=not conversation.begun))
+                conversation.begun = True
+        except SignalingError as reason:
+            self._journal.refuses(conversation, stimulus.peer, f"nor can it be refused: {reason}", now)
+        self._conversations.rewrite(conversation, [*kept, self._wait])
+        return out
+
+    # ------------------------------------------------------------ packets
+
+    def _utter(self, stimulus: Stimulus, canonical: Message, now: float) -> list[Packet]:
+        """Returns the packets of a message, and takes note of what follows from it."""
+        conversation, names = stimulus.conversation, names_of(canonical)
+        message = conversation.resolver.say(canonical, now)
+        stream = _stream(message)
+        packets = [
+            self._journal.says(conversation, message, peer, stream, now) for peer in self._receivers(stimulus, message)
+        ]
+        if message.protocol == PFCP:
+            for packet in packets:
+                self._datagrams.send(packet, message, conversation, now)
+        if not packets:
+            self._journal.refuses(conversation, "", f"`{message.name}` has nobody to go to", now)
+        self._timers.said(conversation, names, now)
+        if message.name == "NGSetupResponse" and stimulus.peer:
+            self._stations[stimulus.peer] = conversation.number
+        return packets
+
+    def _receivers(self, stimulus: Stimulus, message: Message) -> Iterable[str]:
+        if message.protocol == PFCP:
+            return [stimulus.peer if message.name.endswith(RESPONSE) and stimulus.peer else self._user_plane]
+        if message.name == "Paging":
+            return [*self._stations]
+        found = stimulus.conversation.resolver.receiver(message) or stimulus.peer
+        return [found] if found else []
+
+
+def _stream(message: Message) -> int:
+    """Returns the stream of SCTP on which a message goes out."""
+    if message.protocol != NGAP or message.name == "Paging":
+        return 0
+    amf_id = message.get("amf_ue_ngap_id", message.get("ue_ngap_ids.ue_ngap_id_pair.amf_ue_ngap_id"))
+    return 1 + amf_id % STREAMS if isinstance(amf_id, int) else 0

@@ -1,0 +1,99 @@
+"""What a core that is served is configured with: network, subscribers, limits of load.
+
+```yaml
+network:                       # as in `gentwin synthesize --show-config`, without its base stations
+  plmn: "999-70"
+  amf_address: "127.0.0.5:38412"
+subscribers: subscribers.yaml  # a file beside this one, YAML or SQLite; or the list that such a YAML file has
+limits:                        # of load; none if left out
+  registered: 1000
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from gentwin.signaling.core import LoadLimits, NetworkConfiguration, SubscriberGroup, Subscribers, read_subscribers
+from gentwin.signaling.core.plain import groups_from_plain, part_from_plain
+from gentwin.signaling.errors import SignalingError
+from gentwin.yaml_text import read_yaml
+
+SAMPLE = SubscriberGroup(
+    "999700000000001", "465B5CE8B199B49FAA5F0A2EE238A6BC", "E8ED289DEBA952E4283B54E88E6183CA", count=999
+)
+"""Subscribers with the sample keys that UE simulators publish."""
+
+
+def _sample() -> Subscribers:
+    return _database([SAMPLE])
+
+
+@dataclass(frozen=True)
+class ServingConfiguration:
+    """A core that is served.
+
+    Args:
+        network: Its parts and addresses.
+        subscribers: The database.
+        limits: Of load; None to admit everything.
+    """
+
+    network: NetworkConfiguration = field(default_factory=NetworkConfiguration)
+    subscribers: Subscribers = field(default_factory=_sample)
+    limits: LoadLimits | None = None
+
+    @property
+    def home_keys(self) -> dict[int, bytes]:
+        """Private keys of the home network by their identifiers."""
+        return {key.identifier: bytes.fromhex(key.private_key) for key in self.network.home_keys}
+
+
+NAMES = ("network", "subscribers", "limits")
+
+
+def read_configuration(path: str | PathLike[str]) -> ServingConfiguration:
+    """Returns what a YAML file says; what it does not name is that of the recorded core.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        SignalingError: If a name is unknown, or a value of another type or out of range.
+        ValueError: If it is no YAML.
+        OSError: If it, or the file of subscribers, cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"`--config` must be a YAML file, got {str(path)!r}, which is no file.")
+    values = read_yaml(path) or {}
+    if not isinstance(values, Mapping):
+        raise SignalingError(f"`{path}` must have names and values, got {type(values).__name__}.")
+    for name in values:
+        if name not in NAMES:
+            raise SignalingError(f"`{name}` is no part of a configuration; there are {', '.join(NAMES)}.")
+    network = part_from_plain(NetworkConfiguration, values.get("network") or {}, "network")
+    known = values.get("subscribers")
+    subscribers = _sample() if known is None else _read_subscribers(known, path.parent)
+    limits = values.get("limits")
+    return ServingConfiguration(
+        network, subscribers, None if limits is None else part_from_plain(LoadLimits, limits, "limits")
+    )
+
+
+def _read_subscribers(value: Any, folder: Path) -> Subscribers:
+    if isinstance(value, str):
+        return read_subscribers(folder / value)
+    return _database(groups_from_plain({"subscribers": value}))
+
+
+def _database(groups: Any) -> Subscribers:
+    found = Subscribers()
+    for group in groups:
+        for subscriber in group:
+            found.add(subscriber)
+    return found

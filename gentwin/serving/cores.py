@@ -1,0 +1,115 @@
+"""The core that is served: a twin, or the reference core for comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from gentwin.serving.configuration import ServingConfiguration
+from gentwin.signaling.core.configuration import NetworkConfiguration
+from gentwin.signaling.core.control_plane import (
+    HEARD,
+    REFUSED,
+    SAID,
+    ControlPlane,
+    CoreEvent,
+    Packet,
+    ReferenceControlPlane,
+)
+from gentwin.signaling.core.pfcp_node import PORT
+from gentwin.signaling.errors import SignalingError
+from gentwin.signaling.messages import NGAP, Record
+from gentwin.signaling.records import decode_message
+
+REFERENCE = "reference"
+
+Listener = Callable[[CoreEvent], None]
+
+
+def load_core(
+    name: str, configuration: ServingConfiguration, *, listener: Listener | None = None, seed: int | None = None
+) -> ControlPlane:
+    """Returns a core.
+
+    Args:
+        name: `gentwin/<name>` of a shipped checkpoint, a folder, or a Hub name; `reference` for the reference core.
+        configuration: Network, subscribers and limits.
+        listener: Told of everything that happens.
+        seed: Of challenges and identifiers, for tests; those of the operating system if None.
+
+    Raises:
+        CheckpointError: If it is no message twin, or is damaged.
+    """
+    if name == REFERENCE:
+        core = ReferenceControlPlane(
+            configuration.network, configuration.subscribers, configuration.limits, Random(seed).getrandbits(64)
+        )
+        return core if listener is None else ObservedCore(core, configuration.network, listener)
+    from gentwin.models import SignalingTokenizer, from_pretrained
+    from gentwin.pipelines.core_twin import CoreTwin
+    from gentwin.signaling.resolver import CoreNetwork
+
+    network = CoreNetwork(
+        configuration.network,
+        configuration.subscribers,
+        policy=configuration.limits,
+        home_keys=configuration.home_keys,
+        random=None if seed is None else Random(seed),
+    )
+    return CoreTwin(from_pretrained(name), SignalingTokenizer.from_pretrained(name), network, listener=listener)
+
+
+class ObservedCore:
+    """A core that tells what it hears and says, for one that does not do so itself.
+
+    Args:
+        core: That answers.
+        network: It is configured with.
+        listener: Told of every message.
+    """
+
+    def __init__(self, core: ControlPlane, network: NetworkConfiguration, listener: Listener) -> None:
+        self._core, self._listener = core, listener
+        self._address = {True: network.amf_address, False: f"{network.smf_address}:{PORT}"}
+
+    def start(self, now: float) -> Sequence[Packet]:
+        """As of the core."""
+        return self._said(self._core.start(now), now)
+
+    def hear(self, packets: Sequence[Packet], now: float) -> Sequence[Packet]:
+        """As of the core."""
+        for packet in packets:
+            self._tell(HEARD, packet, now)
+        return self._said(self._core.hear(packets, now), now)
+
+    def lose(self, peer: str, now: float) -> Sequence[Packet]:
+        """As of the core."""
+        return self._said(self._core.lose(peer, now), now)
+
+    def command(self, name: str, supi: str, now: float) -> Sequence[Packet]:
+        """As of the core."""
+        return self._said(self._core.command(name, supi, now), now)
+
+    def due(self) -> float | None:
+        """As of the core."""
+        return self._core.due()
+
+    def tick(self, now: float) -> Sequence[Packet]:
+        """As of the core."""
+        return self._said(self._core.tick(now), now)
+
+    def _said(self, packets: Sequence[Packet], now: float) -> Sequence[Packet]:
+        for packet in packets:
+            self._tell(SAID, packet, now)
+        return packets
+
+    def _tell(self, kind: str, packet: Packet, now: float) -> None:
+        try:
+            message = decode_message(packet.protocol, packet.data)
+        except SignalingError as error:
+            self._listener(CoreEvent(REFUSED, now, packet.peer, reason=str(error)))
+            return
+        own = self._address[packet.protocol == NGAP]
+        ends = (own, packet.peer) if kind == SAID else (packet.peer, own)
+        record = Record(message, now, *ends, packet.stream, packet.data)
+        self._listener(CoreEvent(kind, now, packet.peer, record=record))

@@ -1,0 +1,104 @@
+"""N4 as a core that is served has it: a real UPF, an emulated one, or one inside of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+
+from gentwin.serving.links import join_address, split_address
+from gentwin.signaling.core.control_plane import Packet
+from gentwin.signaling.core.pfcp_node import PORT
+from gentwin.signaling.messages import PFCP
+
+MOST_WAITING = 4096  # datagrams
+LARGEST_DATAGRAM = 1 << 16
+
+log = logging.getLogger(__name__)
+
+
+class UserPlane(ABC):
+    """The user plane at the other end of N4.
+
+    Attributes:
+        lost: Number of datagrams that were thrown away, as too many waited or they came from somebody else.
+    """
+
+    lost = 0
+
+    @abstractmethod
+    async def open(self, ready: Callable[[], None]) -> None:
+        """Begins to listen.
+
+        Args:
+            ready: Called when there is something to take.
+
+        Raises:
+            OSError: If the address cannot be used.
+        """
+
+    @abstractmethod
+    def take(self, count: int) -> list[Packet]:
+        """Returns datagrams that have come, at most so many; fewer only if there are no more now."""
+
+    @abstractmethod
+    def send(self, packet: Packet) -> None:
+        """Sends a datagram."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the link."""
+
+
+class UdpUserPlane(UserPlane, asyncio.DatagramProtocol):
+    """A UPF that is reached over UDP. Datagrams of other hosts are thrown away.
+
+    Args:
+        local: Address `host:port` of this end.
+        remote: Address `host:port` to which requests are sent.
+    """
+
+    def __init__(self, local: str, remote: str) -> None:
+        self.local, self.remote = local, split_address(remote, PORT)
+        self._waiting: deque[Packet] = deque()
+        self._transport: asyncio.DatagramTransport | None = None
+        self._ready: Callable[[], None] = lambda: None
+
+    async def open(self, ready: Callable[[], None]) -> None:
+        """Begins to listen."""
+        self._ready = ready
+        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: self, local_addr=split_address(self.local, PORT)
+        )
+
+    def datagram_received(self, data: bytes, address: tuple) -> None:
+        """Called by the event loop."""
+        host, port = address[:2]
+        if host != self.remote[0] or len(self._waiting) >= MOST_WAITING:
+            self.lost += 1
+            return
+        self._waiting.append(Packet(PFCP, join_address(host, port), data))
+        self._ready()
+
+    def error_received(self, error: OSError) -> None:
+        """Called by the event loop: nobody may be there yet, and what is not answered is sent again."""
+        log.info("N4 to %s: %s", join_address(*self.remote), error)
+
+    def take(self, count: int) -> list[Packet]:
+        """Returns datagrams that have come."""
+        return [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
+
+    def send(self, packet: Packet) -> None:
+        """Sends a datagram: a request to the port of the UPF, a response to the port it is for."""
+        host, port = split_address(packet.peer, PORT)
+        if self._transport is not None and len(packet.data) < LARGEST_DATAGRAM:
+            # The core knows the UPF by its host alone; where requests go to is said here.
+            address = self.remote if port == PORT or host != self.remote[0] else (host, port)
+            self._transport.sendto(packet.data, address)
+
+    def close(self) -> None:
+        """Ends the link."""
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,108 @@
+"""How many dialogues of another core a message twin needs to answer as it does.
+
+The twin has learnt from the recorded core and from traffic like it. The other core takes the order of the
+specification: it accepts a registration before its context is set up, refuses with other causes and messages, and has
+other timers. It is learnt from `k` of its dialogues: by all weights, by the upper half of the layers, by adapters
+(LoRA), and from scratch, with as many steps each. Judged are dialogues of seeds that nobody has learnt from.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gentwin.metrics import bootstrap_interval
+from gentwin.models import SignalingTokenizer
+from gentwin.signaling.core.plain import from_plain
+from gentwin.yaml_text import read_yaml
+from recipes.evaluation.candidates import synthesised, twin
+from recipes.evaluation.judging import judge
+from recipes.figures.message_twins import required
+from recipes.figures.recordings import ROOT
+from recipes.figures.result import Result
+
+GOAL = "k = 100 dialogues of another core: adapted >= 95 % exact messages, ahead of from scratch, intervals apart"
+CONFIG = ROOT / "recipes/signaling_transfer.yaml"
+FOLDER = ROOT / "outputs/figures/message_transfer"
+COUNTS, QUICK_COUNTS, GOAL_COUNT = (10, 30, 100, 300), (100,), 100
+SEEDS, QUICK_SEEDS = 3, 1
+DIALOGUES, QUICK_DIALOGUES = 60, 12
+FIRST_SEED = 8_000_000  # far from those of training
+ROWS = 16
+SCRATCH = "scratch"
+QUICK_METHODS = ("full", SCRATCH)
+
+
+def methods(start: str) -> dict[str, list[str]]:
+    """Returns options of the recipe for every way to learn.
+
+    Args:
+        start: Folder of the twin to begin with.
+    """
+    begin = ["--init_from", start]
+    return {
+        "full": begin,
+        "freeze": [*begin, "--freeze_layers", "2"],
+        "lora": [*begin, "--lora_rank", "8", "--learning_rate", "3e-3"],
+        SCRATCH: ["--init_from", "none", "--learning_rate", "3e-3"],
+    }
+
+
+def measure(full: bool, seed: int) -> Result:
+    """Adapts the twin in every way with every number of dialogues, and judges what comes of it."""
+    torch.set_num_threads(1)
+    start = required("signaling-open5gs")
+    asked = synthesised(from_plain(network()), DIALOGUES if full else QUICK_DIALOGUES, FIRST_SEED + seed)
+    automaton = SignalingTokenizer().automaton(bounds=None)
+
+    def exact(folder: str | Path) -> float:
+        return judge(twin(str(folder)), asked, automaton, ROWS).scores.messages.value
+
+    options = {name: given for name, given in methods(start).items() if full or name in QUICK_METHODS}
+    seeds = range(seed, seed + (SEEDS if full else QUICK_SEEDS))
+    curves: dict[str, dict[int, list[float]]] = {name: {} for name in options}
+    for count in COUNTS if full else QUICK_COUNTS:
+        for name, given in options.items():
+            curves[name][count] = [exact(trained(name, count, given, each)) for each in seeds]
+    found = {name: {count: _summary(values) for count, values in curve.items()} for name, curve in curves.items()}
+    adapted = {name: curve[GOAL_COUNT] for name, curve in found.items() if name != SCRATCH}
+    best = max(adapted.values(), key=lambda each: each["exact_message"])
+    scratch = found[SCRATCH][GOAL_COUNT]
+    apart = best["interval"][0] > scratch["interval"][1]
+    met = best["exact_message"] >= 0.95 and apart
+    figure = {"exact_message_before": exact(start), **{name: found[name] for name in found if name != SCRATCH}}
+    wrong = max(1 - best["exact_message"], 1e-4)
+    return Result(figure, GOAL, met, {SCRATCH: found[SCRATCH]}, (1 - scratch["exact_message"]) / wrong)
+
+
+def network() -> dict[str, Any]:
+    """Returns the traffic of the other core, as the recipe has it."""
+    (values,) = read_yaml(CONFIG)["syntheses"].values()
+    return {name: value for name, value in values.items() if name != "runs"}
+
+
+def trained(name: str, count: int, options: list[str], seed: int) -> Path:
+    """Returns the folder of a twin that has learnt from some dialogues of the other core, which is kept."""
+    folder = FOLDER / f"{name}-{count}-{seed}"
+    if not (folder / "metrics.json").is_file():
+        few = ["--train_dialogues", str(count), "--split_seed", str(seed), "--seed", str(seed)]
+        given = ["--config", str(CONFIG), *few, *options, "--output_dir", str(folder), "--disable_tqdm", "true"]
+        command = [sys.executable, str(ROOT / "recipes/train_twin.py"), *given]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise RuntimeError(f"training {folder.name} failed: {run.stderr[-2000:]}")
+    return folder
+
+
+def _summary(values: list[float]) -> dict[str, Any]:
+    """Returns the mean over seeds and its interval; of one seed the interval is that value."""
+    return {
+        "exact_message": float(np.mean(values)),
+        "interval": bootstrap_interval(np.array(values), 0, lambda drawn: float(drawn.mean())),
+        "seeds": values,
+    }

@@ -1,0 +1,172 @@
+"""Timers, datagrams and conversations of a core, each by itself."""
+
+import numpy as np
+import pytest
+import torch
+
+from gentwin.models.signaling import SignalingTokenizer, SignalingTwinConfig, SignalingTwinForCausalLM
+from gentwin.models.signaling.decoding import Decoder
+from gentwin.pipelines.core_twin.conversations import Conversations
+from gentwin.pipelines.core_twin.datagrams import Datagrams
+from gentwin.pipelines.core_twin.timers import HEARTBEAT, Timers
+from gentwin.signaling.core import n4
+from gentwin.signaling.core.configuration import NetworkConfiguration, Timing
+from gentwin.signaling.core.control_plane import Packet
+from gentwin.signaling.core.subscribers import Subscribers
+from gentwin.signaling.messages import PFCP
+from gentwin.signaling.resolver import CoreNetwork
+
+UPF = "127.0.0.7:8805"
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> SignalingTokenizer:
+    return SignalingTokenizer()
+
+
+@pytest.fixture
+def conversations(tokenizer: SignalingTokenizer) -> Conversations:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = SignalingTwinConfig.for_tokenizer(tokenizer, **sizes, num_key_value_heads=1, max_position_embeddings=64)
+    decoder = Decoder(SignalingTwinForCausalLM(config).eval(), rows=2)
+    return Conversations(decoder, CoreNetwork(NetworkConfiguration(), Subscribers()), most_tokens=40)
+
+
+def read(conversations: Conversations, *spoken) -> None:
+    """Lets conversations hear tokens, as a core does."""
+    chosen = [conversation for conversation, _ in spoken]
+    unread = conversations.seat(chosen)
+    tokens = [[*before, *new] for before, (_, new) in zip(unread, spoken, strict=True)]
+    conversations._decoder.append([conversation.row for conversation in chosen], tokens)
+    conversations.settle(chosen)
+
+
+# ---------------------------------------------------------------- timers
+
+
+def test_timer_runs_from_what_is_said_to_what_is_heard(conversations):
+    timers, conversation = Timers(Timing(t3560=6.0)), conversations.begin()
+    timers.said(conversation, ["DownlinkNASTransport", "AuthenticationRequest"], 10.0)
+    assert timers.due() == 16.0
+    assert [*timers.expire(15.9)] == []
+    timers.heard(conversation, ["UplinkNASTransport", "AuthenticationResponse"], 12.0)
+    assert timers.due() is None
+    assert [*timers.expire(100.0)] == []
+
+
+def test_timer_runs_out_as_often_as_the_specification_allows(conversations):
+    timers, conversation = Timers(Timing(t3560=6.0, attempts=5)), conversations.begin()
+    now, tokens = 0.0, []
+    timers.said(conversation, ["AuthenticationRequest"], now)
+    while (now := timers.due()) is not None:
+        for found, token in timers.expire(now):
+            assert found is conversation
+            tokens.append(token)
+            timers.said(found, ["AuthenticationRequest"], now)
+    assert tokens == ["<timer:T3560>"] * 5
+
+
+def test_heartbeats_begin_with_the_association(conversations):
+    timers, conversation = Timers(Timing(heartbeat=11.0)), conversations.begin(is_node=True)
+    timers.heard(conversation, ["AssociationSetupResponse"], 1.0)
+    assert [token for _, token in timers.expire(12.0)] == [f"<timer:{HEARTBEAT}>"]
+    timers.heard(conversation, ["HeartbeatResponse"], 12.1)
+    assert timers.due() == pytest.approx(23.1)
+
+
+def test_timers_of_conversations_run_out_in_their_order(conversations):
+    timers, one, other = Timers(Timing()), conversations.begin(), conversations.begin()
+    timers.said(one, ["RegistrationAccept"], 5.0)
+    timers.said(other, ["IdentityRequest"], 5.0)
+    assert [(found.number, token) for found, token in timers.expire(60.0)] == [
+        (other.number, "<timer:T3570>"),
+        (one.number, "<timer:T3550>"),
+    ]
+
+
+# ---------------------------------------------------------------- datagrams
+
+
+def test_request_goes_out_again_until_it_is_given_up(conversations):
+    datagrams, conversation = Datagrams(Timing(t1=2.5, n1=3)), conversations.begin()
+    packet = Packet(PFCP, UPF, b"request")
+    datagrams.send(packet, n4.message("HeartbeatRequest", 7), conversation, 0.0)
+    assert datagrams.expire(2.4) == ([], [])
+    assert datagrams.expire(2.5) == ([packet], [])
+    assert datagrams.expire(5.0) == ([packet], [])
+    assert datagrams.expire(7.5) == ([], [conversation])
+    assert datagrams.due() is None
+
+
+def test_only_the_response_to_what_was_asked_is_waited_for(conversations):
+    datagrams, conversation = Datagrams(Timing()), conversations.begin()
+    datagrams.send(Packet(PFCP, UPF, b""), n4.message("HeartbeatRequest", 7), conversation, 0.0)
+    assert not datagrams.waits(n4.message("HeartbeatResponse", 8), UPF)
+    assert not datagrams.waits(n4.message("SessionDeletionResponse", 7), UPF)
+    assert not datagrams.waits(n4.message("HeartbeatResponse", 7), "127.0.0.9:8805")
+    assert datagrams.waits(n4.message("HeartbeatResponse", 7), UPF)
+    datagrams.answered(n4.message("HeartbeatResponse", 7), UPF)
+    assert not datagrams.waits(n4.message("HeartbeatResponse", 7), UPF)
+    assert datagrams.due() is None
+
+
+def test_request_that_comes_again_is_answered_alike(conversations):
+    datagrams, conversation = Datagrams(Timing()), conversations.begin()
+    request = n4.message("HeartbeatRequest", 3)
+    assert datagrams.answer_again(request, UPF) is None
+    datagrams.send(Packet(PFCP, UPF, b"response"), n4.message("HeartbeatResponse", 3), conversation, 0.0)
+    assert datagrams.answer_again(request, "127.0.0.7:9000") == Packet(PFCP, "127.0.0.7:9000", b"response")
+    assert datagrams.due() is None, "a response is not repeated"
+
+
+# ---------------------------------------------------------------- conversations
+
+
+def test_conversation_that_lost_its_place_is_read_again(conversations):
+    one, two, three = (conversations.begin() for _ in range(3))
+    read(conversations, (one, [5, 6]), (two, [7]))
+    read(conversations, (three, [8]))
+    assert one.row is None
+    assert conversations.tokens(one) == [5, 6]
+    read(conversations, (one, [9]))
+    assert conversations.tokens(one) == [5, 6, 9]
+    known = conversations._decoder.append([one.row], [[10]])
+    fresh = conversations._decoder
+    fresh.reset(three.row if three.row is not None else two.row)
+    row = three.row if three.row is not None else two.row
+    assert np.array_equal(known, fresh.append([row], [[5, 6, 9, 10]])), "the same as if it had been there all the time"
+
+
+def test_all_together_stay_below_their_limit(conversations):
+    one, two = conversations.begin(), conversations.begin()
+    read(conversations, (one, [3] * 30))
+    read(conversations, (two, [4] * 30))
+    assert one.row is None
+    assert two.row is not None
+    assert conversations.tokens(one) == [3] * 30
+
+
+def test_begun_anew_nothing_is_left_but_the_ue(conversations):
+    one = conversations.begin()
+    one.begun = True
+    one.resolver.bindings.use("TMSI", b"\x01\x02\x03\x04")
+    read(conversations, (one, [5, 6]))
+    conversations.restart(one)
+    assert not one.begun
+    assert conversations.tokens(one) == []
+    assert one.resolver.bindings.counts.get("TMSI", 0) == 0
+    assert conversations.of(one.resolver) is one
+
+
+def test_checkpoint_holds_conversations(conversations, tokenizer):
+    one = conversations.begin(is_node=True)
+    one.timers["heartbeat"], one.begun = 11.0, True
+    read(conversations, (one, [5, 6, 7]))
+    saved = conversations.state_dict()
+    conversations.load_state_dict(saved)
+    (found,) = conversations
+    assert found is not one
+    assert (found.is_node, found.begun, found.timers) == (True, True, {"heartbeat": 11.0})
+    assert conversations.tokens(found) == [5, 6, 7]
+    assert conversations.state_dict() == saved
