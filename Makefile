@@ -20,7 +20,7 @@ train: $(STAMP)  ## Train, evaluate and save a twin of the sliced network on the
 
 # Seeds 1 and 2 give the spread in the cards; seed 0 is shipped.
 checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into the package
-	for recipe in slice_lstm slice_lstm_zhang2024 signaling signaling_lstm; do \
+	for recipe in slice_lstm slice_lstm_zhang2024 signaling; do \
 		for seed in 1 2; do \
 			$(LAUNCH) recipes/train_twin.py --config recipes/$$recipe.yaml --seed $$seed \
 				--output_dir outputs/$${recipe}_seed$$seed || exit 1; \
@@ -41,7 +41,6 @@ checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into t
 	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm slice-lstm-dynamic
 	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm_zhang2024 slice-lstm-zhang2024
 	$(BIN)/python recipes/ship_checkpoint.py outputs/signaling signaling-open5gs
-	$(BIN)/python recipes/ship_checkpoint.py outputs/signaling_lstm signaling-open5gs-lstm
 
 # One thread per worker: two workers on two cores.
 test: $(STAMP)  ## Run all tests

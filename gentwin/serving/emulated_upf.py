@@ -19,7 +19,6 @@ from gentwin.signaling.core.links import Links, Node
 from gentwin.signaling.core.pfcp_node import PORT
 from gentwin.signaling.core.servers import Works
 from gentwin.signaling.core.upf import Upf
-from gentwin.signaling.errors import SignalingError
 from gentwin.signaling.messages import PFCP, Message
 
 NO_DELAYS = Delays(**{name: 0.0 for name in Delays.__slots__})
@@ -71,7 +70,7 @@ class EmulatedUpf:
         try:
             for message in pfcp.decode_all(data):
                 self._upf.receive(message, self._smf, 0)
-        except (SignalingError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # whatever a core sends, the user plane goes on
             log.info("the emulated UPF takes no notice of a datagram: %r", error)
         return self.tick(now)
 
@@ -87,8 +86,12 @@ class EmulatedUpf:
         return out
 
     def _pass(self, now: float) -> None:
-        while self._clock.step(now):
-            pass
+        while True:
+            try:
+                if not self._clock.step(now):
+                    break
+            except Exception as error:  # as above
+                log.info("the emulated UPF leaves something undone: %r", error)
         self._clock.now = max(self._clock.now, now)
 
 

@@ -21,6 +21,7 @@ from gentwin.signaling.core import (
     Subscribers,
     SynthesisConfiguration,
     Workload,
+    n1,
     n2,
     n4,
 )
@@ -271,6 +272,57 @@ def test_replayed_and_forged_nas_is_silence(scene):
     assert "came before" in scene.reasons[-2]
     assert "integrity" in scene.reasons[-1]
     assert ue.state == "registered"
+
+
+def uplink(scene, ue, nas):
+    """Returns a message of a UE's connection with other NAS in it."""
+    heard = [event.record for event in scene.events if event.kind == "heard" and event.peer == ue.station.address]
+    last = next(record for record in reversed(heard) if record.message.name == "UplinkNASTransport")
+    return last.message.with_value("nas_pdu", nas)
+
+
+def test_nobody_becomes_somebody_else(scene):
+    ue, other = scene.loop.ues
+    for each in (ue, other):
+        each.register()
+        scene.loop.run_until_quiet()
+    contexts = scene.core.network.contexts
+    own, others = contexts["SUPI", ue.usim.supi], contexts["SUPI", other.usim.supi]
+    (amf_id,) = own.state.connections
+    theft = n1.message("IdentityResponse", ("mobile_identity", n1.suci(other.usim.supi, 2)))
+    ids = {"amf_ue_ngap_id": amf_id, "ran_ue_ngap_id": own.state.connections[amf_id].ran_id}
+    message = uplink(scene, ue, theft)
+    for name, value in ids.items():
+        message = message.with_value(name, value)
+    scene.hear(message, own.state.connections[amf_id].station)
+    assert own.state.supi == ue.usim.supi
+    assert contexts["SUPI", other.usim.supi] is others
+    assert others.state.phase == "registered"
+
+
+def test_messages_that_are_refused_leave_nothing_behind(scene):
+    scene.loop.ues[0].register()
+    scene.loop.run_until_quiet()
+    initial = next(
+        event.record.message
+        for event in scene.events
+        if event.kind == "heard" and event.record.message.name == "InitialUEMessage"
+    )
+    before, station = len(scene.core), scene.loop.ues[0].station.address
+    for number in range(20):
+        nonsense = initial.with_value("ran_ue_ngap_id", 1000 + number).with_value("nas_pdu", b"\x7e\x02" + bytes(12))
+        assert scene.hear(nonsense, station) == []
+    assert len(scene.core) == before
+
+
+def test_link_of_another_station_matters_to_nobody_else(scene):
+    ue = scene.loop.ues[0]
+    ue.register()
+    scene.loop.run_until_quiet()
+    context = scene.core.network.contexts["SUPI", ue.usim.supi]
+    other = next(station for station in scene.loop.stations if station is not ue.station)
+    assert scene.core.lose(other.address, scene.now) == []
+    assert [known.station for known in context.state.connections.values()] == [ue.station.address]
 
 
 def test_n4_responses_nobody_waits_for_and_sessions_nobody_has(scene):

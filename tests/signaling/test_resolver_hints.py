@@ -116,8 +116,8 @@ def test_what_a_policy_decided_is_told():
     [
         (hints.slices([EMBB, IOT]), "<allowed> sst=1 sst=2 sd #00 #00 #01"),
         (hints.slices([], [IOT], [EMBB]), "<allowed> <rejected> sst=2 sd #00 #00 #01 <default> sst=1"),
-        (hints.number("five_qi", 9), "five_qi=9"),
-        (hints.number("five_qi", 80), "five_qi #50"),
+        (hints.number("cause_5gmm", 7), "cause_5gmm=7"),
+        (hints.number("cause_5gmm", 22), "cause_5gmm #16"),
         (hints.decision(ADMIT, "cause_5gmm"), "<policy=admit>"),
         (
             hints.decision(reject(22, 30.0), "cause_5gmm"),

@@ -57,11 +57,6 @@ class Conversations:
     def __iter__(self) -> Iterator[Conversation]:
         return iter(self._of.values())
 
-    @property
-    def most_at_once(self) -> int:
-        """How many of them can be answered at a time."""
-        return self._decoder.rows
-
     def begin(self, is_node: bool = False) -> Conversation:
         """Returns a new one.
 

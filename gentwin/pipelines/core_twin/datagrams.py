@@ -69,6 +69,10 @@ class Datagrams:
         sent = self._sent.get((host_of(peer), message["sequence_number"]))
         return sent is not None and sent.name == message.name.removesuffix(RESPONSE)
 
+    def asked_by(self, message: Message, peer: str) -> Conversation:
+        """Returns the conversation in which was asked what a response that is waited for answers."""
+        return self._sent[host_of(peer), message["sequence_number"]].conversation
+
     def answered(self, message: Message, peer: str) -> None:
         """Takes a response that is waited for."""
         self._sent.pop((host_of(peer), message["sequence_number"]), None)

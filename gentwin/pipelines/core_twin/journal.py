@@ -7,10 +7,9 @@ from collections.abc import Callable
 from gentwin.pipelines.core_twin.conversations import Conversation
 from gentwin.signaling.core.configuration import NetworkConfiguration
 from gentwin.signaling.core.control_plane import HAPPENED, HEARD, REFUSED, SAID, CoreEvent, Packet
+from gentwin.signaling.core.pfcp_node import PORT
 from gentwin.signaling.messages import NGAP, Message, Record
 from gentwin.signaling.records import encode_record
-
-PFCP_PORT = 8805
 
 Listener = Callable[[CoreEvent], None]
 
@@ -24,7 +23,7 @@ class Journal:
     """
 
     def __init__(self, configuration: NetworkConfiguration, listener: Listener | None = None) -> None:
-        self._own = {True: configuration.amf_address, False: f"{configuration.smf_address}:{PFCP_PORT}"}
+        self._own = {True: configuration.amf_address, False: f"{configuration.smf_address}:{PORT}"}
         self.listener = listener
 
     def hears(self, conversation: Conversation, message: Message, packet: Packet, now: float) -> None:

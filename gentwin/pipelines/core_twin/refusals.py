@@ -5,23 +5,21 @@ Source: 3GPP TS 38.413 clause 10; TS 29.244 clauses 7.2 and 7.6; TS 24.501 claus
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from gentwin.signaling.core import n1, n2, n4
 from gentwin.signaling.dialogue.directions import FROM_AMF, FROM_GNB, FROM_SMF, FROM_UPF
-from gentwin.signaling.dialogue.hints import hint
+from gentwin.signaling.dialogue.linear import to_tokens
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import NAS, NGAP, PFCP, Message
-from gentwin.signaling.resolver import CoreNetwork, Heard, Resolver
+from gentwin.signaling.resolver import Resolver
+from gentwin.signaling.resolver.protection import REPEATED, Opened
 from gentwin.signaling.resolver.reading import AMF_IDS, RAN_IDS, number
 from gentwin.signaling.turns.names import PROTECTED, nas_of, plain
 
 SET_UP, ERROR = "NGSetupRequest", "ErrorIndication"
 UNSPECIFIED_ERROR = 111  # protocol error, unspecified; of 5GMM
-LONGEST_NUMBER = 24  # bits of a sequence number of PFCP
-VERIFIED = hint("security", "verified")
-REPEATED = hint("security", "repeated")
 UNPROTECTED_BEFORE_SECURITY = frozenset(
     {
         "RegistrationRequest",
@@ -64,13 +62,12 @@ def of_bytes(protocol: str, data: bytes, reason: str) -> Refusal:
     return Refusal(reason)
 
 
-def of_stranger(message: Message, peer: str, network: CoreNetwork, stations: Container[str]) -> Refusal | None:
+def of_stranger(message: Message, peer: str, stations: Container[str]) -> Refusal | None:
     """Returns what is said to a message that a node may not send, or not now; None if it may.
 
     Args:
         message: That is heard.
         peer: Address of who sent it.
-        network: It was sent to.
         stations: Addresses of base stations whose link is set up.
     """
     if message.protocol == PFCP:
@@ -84,13 +81,12 @@ def of_stranger(message: Message, peer: str, network: CoreNetwork, stations: Con
     return None
 
 
-def of_connection(message: Message, peer: str, network: CoreNetwork, found: Resolver | None) -> Refusal | None:
+def of_connection(message: Message, peer: str, found: Resolver | None) -> Refusal | None:
     """Returns what is said to a message of a connection that is not there, or is another one's; None if it is right.
 
     Args:
         message: That is heard.
         peer: Address of who sent it.
-        network: It was sent to.
         found: Context that it is for; None if none is known.
     """
     if message.protocol == PFCP:
@@ -133,21 +129,30 @@ def _complain(message: Message, group: str, cause: str, reason: str) -> Refusal:
     return Refusal(reason, n2.message(ERROR, *identities, n2.cause(group, cause)))
 
 
-def of_security(heard: Heard) -> Refusal | None:
+def of_security(opened: Iterable[Opened]) -> Refusal | None:
     """Returns why NAS in a message is to be discarded: it came before, or nobody vouches for it; None if it is not.
 
     Args:
-        heard: The message as a resolver heard it.
+        opened: The NAS messages in it.
     """
-    securities = [token for token in heard.hints if token.startswith("<security=")]
-    for security, nas in zip(securities, nas_of(heard.message), strict=False):
-        inner = plain(nas)
-        name = "NAS" if inner is None else inner.name
-        if security == REPEATED:
+    for found in opened:
+        name = "NAS" if found.plain is None else found.plain.name
+        if found.security == REPEATED:
             return Refusal(f"`{name}` came before: its NAS count is not new")
-        if security != VERIFIED and name not in UNPROTECTED_BEFORE_SECURITY:
-            return Refusal(f"`{name}` is not integrity protected by keys of this UE: {security}")
+        if not found.trusted and name not in UNPROTECTED_BEFORE_SECURITY:
+            return Refusal(f"`{name}` is not integrity protected by keys of this UE: {found.security}")
     return None
+
+
+def of_length(message: Message, most: int) -> Refusal | None:
+    """Returns why a message is too long to be read; None if it is not.
+
+    Args:
+        message: With NAS opened.
+        most: Tokens that it may have.
+    """
+    length = len(to_tokens(message))
+    return Refusal(f"`{message.name}` must be at most {most} tokens long, got {length}") if length > most else None
 
 
 def of_silence(message: Message | None, resolver: Resolver, said: Container[str]) -> Message | None:

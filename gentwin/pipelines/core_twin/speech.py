@@ -11,9 +11,10 @@ from gentwin.models.signaling.guides import TurnGuide
 from gentwin.pipelines.core_twin import refusals
 from gentwin.pipelines.core_twin.conversations import Conversation, Conversations
 from gentwin.pipelines.core_twin.datagrams import RESPONSE, Datagrams
-from gentwin.pipelines.core_twin.journal import PFCP_PORT, Journal
+from gentwin.pipelines.core_twin.journal import Journal
 from gentwin.pipelines.core_twin.timers import Timers
 from gentwin.signaling.core.control_plane import Packet
+from gentwin.signaling.core.pfcp_node import PORT
 from gentwin.signaling.dialogue import END, GrammarError
 from gentwin.signaling.dialogue.directions import AMF_TO_GNB, SMF_TO_UPF
 from gentwin.signaling.dialogue.hints import WAIT
@@ -72,7 +73,7 @@ class Speech:
     ) -> None:
         self._decoder, self._tokenizer, self._conversations = decoder, tokenizer, conversations
         self._timers, self._datagrams, self._journal = timers, datagrams, journal
-        self._user_plane, self._stations = f"{user_plane}:{PFCP_PORT}", stations
+        self._user_plane, self._stations = f"{user_plane}:{PORT}", stations
         self._automaton = tokenizer.automaton(bounds=None)
         self._wait = tokenizer.vocabulary.ids[WAIT]
         self._full: list[Conversation] = []
@@ -151,7 +152,8 @@ class Speech:
         """
         conversation, resolver = stimulus.conversation, stimulus.conversation.resolver
         encode = self._tokenizer.vocabulary.encode
-        kept = self._conversations.tokens(conversation)[: -len(tokens)] + encode(tokens[:done])
+        known = self._conversations.tokens(conversation)
+        kept = known[: len(known) - len(tokens)] + encode(tokens[:done])
         out: list[Packet] = []
         try:
             error = refusals.of_silence(stimulus.heard, resolver, protocols)

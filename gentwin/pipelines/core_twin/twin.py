@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock_time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -27,9 +27,11 @@ from gentwin.signaling.dialogue.directions import GNB_TO_AMF, UPF_TO_SMF
 from gentwin.signaling.dialogue.hints import COMMANDS, command, event
 from gentwin.signaling.dialogue.linear import framed, to_tokens
 from gentwin.signaling.errors import SignalingError
+from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import NGAP, PFCP, Message
 from gentwin.signaling.records import decode_message
-from gentwin.signaling.resolver import CoreNetwork
+from gentwin.signaling.resolver import CoreNetwork, reading
+from gentwin.signaling.resolver.nodes import RESET_PART
 from gentwin.signaling.turns.names import names_of
 
 MOST_HEARD = 1024  # tokens of one message
@@ -170,6 +172,7 @@ class CoreTwin:
         while waiting:
             stimuli, later, taken = [], deque(), set()
             for packet, message in waiting:
+                conversation = None
                 try:
                     conversation = self._addressed(packet, message, now, out)
                     if conversation is None:
@@ -181,6 +184,7 @@ class CoreTwin:
                     stimuli += self._heard(conversation, packet, message, now)
                 except Exception as error:  # whatever somebody sends, others are answered
                     self._journal.refuses(None, packet.peer, f"`{message.name}` cannot be taken: {error!r}", now)
+                    self._end_if_idle(conversation)
             out += self._answer(stimuli, now)
             waiting = later
         return out + self._follow_up(now)
@@ -236,9 +240,12 @@ class CoreTwin:
             for conversation, token in expired:
                 if conversation.number in taken:
                     later.append((conversation, token))
-                else:
-                    taken.add(conversation.number)
+                    continue
+                taken.add(conversation.number)
+                try:
                     stimuli.append(self._happening(conversation, token, now))
+                except Exception as error:  # other timers run out all the same
+                    self._journal.refuses(conversation, "", f"`{token}` cannot be taken: {error!r}", now)
             out += self._answer(stimuli, now)
             expired = later
         self._speech.make_room()
@@ -258,15 +265,17 @@ class CoreTwin:
 
     def _addressed(self, packet: Packet, message: Message, now: float, out: list[Packet]) -> Conversation | None:
         """Returns the conversation that a message goes on with; None if it is refused or needs no answer."""
-        refusal = refusals.of_stranger(message, packet.peer, self.network, self.stations)
+        refusal = refusals.of_stranger(message, packet.peer, self.stations)
         if refusal is None and message.protocol == PFCP:
             if message.name.endswith(RESPONSE) and not self._datagrams.waits(message, packet.peer):
                 refusal = refusals.Refusal(f"`{message.name}` answers nothing that was asked")
             elif message.name.endswith(REQUEST) and (again := self._datagrams.answer_again(message, packet.peer)):
                 out.append(again)
                 return None
+            elif message.name.endswith(RESPONSE):
+                return self._datagrams.asked_by(message, packet.peer)
         found = self.network.find(message, packet.peer)
-        refusal = refusal or refusals.of_connection(message, packet.peer, self.network, found)
+        refusal = refusal or refusals.of_connection(message, packet.peer, found)
         if refusal is not None:
             out += self._refuse(refusal, packet, now)
             return None
@@ -277,20 +286,17 @@ class CoreTwin:
     def _heard(self, conversation: Conversation, packet: Packet, message: Message, now: float) -> list[Stimulus]:
         """Returns what a message is for its conversation; nothing if there is no answer to it."""
         resolver = conversation.resolver
-        before = resolver.bindings.copy()
-        heard = resolver.hear(message, now, packet.peer)
         self._journal.hears(conversation, message, packet, now)
         if message.protocol == PFCP and message.name.endswith(RESPONSE):
             self._datagrams.answered(message, packet.peer)
-        refusal = refusals.of_security(heard)
-        tokens = [] if refusal else to_tokens(heard.canonical)
-        if len(tokens) > MOST_HEARD:
-            refusal = refusals.Refusal(f"`{message.name}` must be at most {MOST_HEARD} tokens long, got {len(tokens)}")
+        unsealed = resolver.unseal(message)
+        refusal = refusals.of_security(unsealed.opened) or refusals.of_length(unsealed.message, MOST_HEARD)
         if refusal is not None:
-            resolver.bindings = before
             self._refuse(refusal, packet, now, conversation)
             self._end_if_idle(conversation)
             return []
+        heard = resolver.hear(message, now, packet.peer, unsealed)
+        tokens = to_tokens(heard.canonical)
         self._timers.heard(conversation, names_of(heard.message), now)
         tokens = framed(tokens, TO_CORE[message.protocol], begins=not conversation.begun)
         conversation.begun = True
@@ -310,14 +316,19 @@ class CoreTwin:
             out += self._answer([Stimulus(conversation, [found.stimulus, *found.hints])], now)
         return out
 
-    def _lose_connections(self, peer: str, now: float) -> list[Packet]:
-        """Lets all UEs at a base station lose their connections."""
-        lost = [
-            conversation
-            for conversation in self._conversations
-            if any(known.station == peer for known in conversation.resolver.state.connections.values())
-        ]
-        return self._answer([self._happening(conversation, LINK_LOST, now) for conversation in lost], now)
+    def _lose_connections(self, peer: str, now: float, listed: Collection[int] = ()) -> list[Packet]:
+        """Lets UEs at a base station lose their connections: all of them, or those that are listed."""
+        lost = []
+        for conversation in [*self._conversations]:
+            state = conversation.resolver.state
+            own = {
+                known.amf_id for known in (*state.connections.values(), state.fresh) if known and known.station == peer
+            }
+            if own and (not listed or own & {*listed}):
+                self._journal.happens(conversation, LINK_LOST, now)
+                hints = conversation.resolver.lose(peer, now)
+                lost.append(Stimulus(conversation, [LINK_LOST, *hints]))
+        return self._answer(lost, now)
 
     def _answer(self, stimuli: Sequence[Stimulus], now: float) -> list[Packet]:
         """Returns what the core says; each conversation is there once."""
@@ -332,16 +343,20 @@ class CoreTwin:
         """Takes what follows from a turn beyond its own conversation."""
         conversation, heard = stimulus.conversation, stimulus.heard
         out: list[Packet] = []
-        if heard is not None and heard.name in (refusals.SET_UP, "NGReset"):
+        if heard is not None and heard.name == "NGReset":
+            items = reading.group(heard, RESET_PART).all("item")
+            listed = [item.get("amf_ue_ngap_id") for item in items if isinstance(item, Fields)]
+            out += self._lose_connections(stimulus.peer, now, [known for known in listed if isinstance(known, int)])
+        elif heard is not None and heard.name == refusals.SET_UP and stimulus.peer in self.stations:
             out += self._lose_connections(stimulus.peer, now)
         if not conversation.is_node and conversation.resolver.state.connection is None:
             self._timers.start(conversation, IMPLICIT, now)
         self._end_if_idle(conversation)
         return out
 
-    def _end_if_idle(self, conversation: Conversation) -> None:
+    def _end_if_idle(self, conversation: Conversation | None) -> None:
         """Lets go of what a UE that has gone does not need any more."""
-        if conversation.is_node or not conversation.resolver.is_at_rest:
+        if conversation is None or conversation.is_node or not conversation.resolver.is_at_rest:
             return
         self._timers.stop(conversation, IMPLICIT)
         if conversation.resolver.state.supi:

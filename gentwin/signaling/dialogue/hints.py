@@ -6,7 +6,7 @@
 | hints such as `<security=verified>` | after what is heard: what the answer depends on and the dialogue does not say |
 | `<wait>` | after all that the core says: it waits for what comes next |
 
-After a hint there may be tokens of fields that say more, such as `<session=granted> sst=1 five_qi=9`.
+After a hint there may be tokens of fields that say more, such as `<session=granted> sst=1 pdu_session_type=ipv4`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def command(name: str) -> str:
 
 
 def event(name: str) -> str:
-    """Returns the token of what happens to a link."""
+    """Returns the token of something that happens."""
     return f"<event:{name}>"
 
 

@@ -18,6 +18,7 @@ from gentwin.signaling.messages import NAS, NGAP, PFCP, Message
 from gentwin.signaling.ngap import map_nas
 from gentwin.signaling.resolver import saying
 from gentwin.signaling.resolver.errors import ResolverError
+from gentwin.signaling.resolver.hints import CHAIN
 from gentwin.signaling.resolver.protection import PROTECTED
 from gentwin.signaling.resolver.state import Connection, Session
 from gentwin.signaling.security import derive_k_gnb, derive_nh
@@ -25,7 +26,6 @@ from gentwin.signaling.security import derive_k_gnb, derive_nh
 if TYPE_CHECKING:
     from gentwin.signaling.resolver.resolver import Resolver
 
-CHAIN = 8  # next hop chaining counts
 IMEISV_DIGITS = 16
 KEY_SETS = 7
 NOT_FOUND = "session_context_not_found"
@@ -429,7 +429,10 @@ def _of_session(name: str) -> Callable[[_Filler, Place], Value]:
 
 def _key_set(filler: _Filler, place: Place) -> int:
     """Returns the key set that a challenge makes, if it is a new one; else the latest."""
-    if place.message.name != "AuthenticationRequest" or not _is_new(place.message.get("rand")):
+    rand = place.message.get("rand")
+    if place.message.name != "AuthenticationRequest" or not isinstance(rand, Slot) or rand.kind != NEW:
+        if filler.state.ksi < 0:
+            raise place.fail("the UE was given no key set.")
         return filler.state.ksi
     return (filler.state.ksi + 1) % KEY_SETS
 
@@ -439,10 +442,6 @@ def _sessions_there(filler: _Filler, place: Place) -> str:
     gone = filler.state.heard.get("gone", ())
     there = [psi for psi, known in filler.state.sessions.items() if known.there and psi not in gone]
     return sessions(frozenset((*there, *filler.state.lingering)))
-
-
-def _is_new(value: Any) -> bool:
-    return isinstance(value, Slot) and value.kind == NEW
 
 
 def _data_network(filler: _Filler, place: Place) -> str:

@@ -13,7 +13,7 @@ from gentwin.signaling.resolver import hints, nodes, reading, sessions
 from gentwin.signaling.resolver.hints import Named, Part
 from gentwin.signaling.resolver.network import CONCEALED, KNOWN, UNKNOWN
 from gentwin.signaling.resolver.protection import RESYNCHRONISED, UNUSABLE, VERIFIED, Opened
-from gentwin.signaling.resolver.state import DEREGISTERED, REGISTERED, REGISTERING, Connection
+from gentwin.signaling.resolver.state import DEREGISTERED, MOST, REGISTERED, REGISTERING, Connection
 from gentwin.signaling.resolver.waiting import Decided
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def hear(resolver: Resolver, message: Message, opened: Sequence[Opened]) -> list
     state = resolver.state
     state.heard = {}
     for session in state.prune():
-        sessions.count(resolver, session, False)
+        sessions.free(resolver, session)
+    resolver.lose_connections([*state.connections.values()][:-MOST])
     asked = [*state.waiting]
     parts = _hear(resolver, message, opened)
     for request in state.waiting:
@@ -111,9 +112,7 @@ def _identity(resolver: Resolver, identity: Fields) -> str:
     if concealed:
         return CONCEALED
     found = resolver.network.subscriber(supi)[1]
-    if found != UNKNOWN:
-        resolver.name(supi)
-    return found
+    return found if found == UNKNOWN or resolver.name(supi) else UNKNOWN
 
 
 def _registers(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
@@ -142,6 +141,8 @@ def _identified(resolver: Resolver, found: Opened, message: Message) -> list[Par
 
 def _authenticated(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
     result = resolver.protection.check_response(message.get("res_star"))
+    if result == VERIFIED and resolver.state.supi:
+        resolver.network.claim("SUPI", resolver.state.supi, resolver)
     wanted = resolver.network.configuration.flavour.ciphering
     chosen = wanted if f"ea{wanted}" in resolver.state.ciphers.split() else 0
     return [hint("authentication", result), *([f"ciphering={chosen}"] if result == VERIFIED else [])]
@@ -430,7 +431,15 @@ def happen(resolver: Resolver, stimulus: str) -> list[Part]:
         lost, state.lost = state.lost, []
         return parts + _each("unknown", lost)
     if stimulus == event("link_lost"):
-        resolver.lose_connections(state.connections.values())
-        state.fresh = None
-        return parts + _each("active", [known for known in state.sessions.values() if known.active])
+        return lose(resolver)
     return parts
+
+
+def lose(resolver: Resolver, station: str = "") -> list[Part]:
+    """Returns the hints after the link to a base station, or to all, was lost; the connections are no more."""
+    state = resolver.state
+    parts: list[Part] = [hint("connection", "connected" if state.connection is not None else "idle")]
+    resolver.lose_connections([known for known in state.connections.values() if station in ("", known.station)])
+    if state.fresh is not None and station in ("", state.fresh.station):
+        state.fresh = None
+    return parts + _each("active", [known for known in state.sessions.values() if known.active])

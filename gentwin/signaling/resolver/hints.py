@@ -122,7 +122,7 @@ def session(value: str, of: Session, *, endpoint: bool = True, quality: bool = F
         value: Of the hint.
         of: The session.
         endpoint: Whether to say its endpoint at the user plane.
-        quality: Whether to say all else that a base station and a UE are told of it.
+        quality: Whether to say its slice and types.
     """
     parts: list[Part] = [hint("session", value), Named("pdu_session_id", "PDU_SESSION_ID", of.psi)]
     if endpoint and of.peer_seid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gentwin.signaling.core.subscribers import Subscriber
 from gentwin.signaling.dialogue.bindings import Identifiers, canonicalise
@@ -40,6 +40,18 @@ class Heard:
     hints: tuple[str, ...] = ()
 
 
+class Unsealed(NamedTuple):
+    """A message that is heard, with NAS opened.
+
+    Args:
+        message: The message.
+        opened: The NAS messages in it, and who vouches for them.
+    """
+
+    message: Message
+    opened: list[Opened]
+
+
 class Resolver:
     """Follows the dialogue of one UE or node, and knows what the transformer does not.
 
@@ -67,15 +79,27 @@ class Resolver:
 
     # ------------------------------------------------------------ following a dialogue
 
-    def hear(self, message: Message, timestamp: float, sender: str = "") -> Heard:
+    def hear(self, message: Message, timestamp: float, sender: str = "", unsealed: Unsealed | None = None) -> Heard:
         """Takes a message to the core.
 
         Args:
             message: Any that a codec decoded.
             timestamp: When, in seconds since 1970.
             sender: Address of who sent it.
+            unsealed: What `unseal` gave for it, where that was asked before.
         """
         self.time, self.peer = timestamp, sender or self.peer
+        message, found = unsealed or self.unseal(message)
+        parts = hearing.hear(self, message, found)
+        canonical = self.name_identifiers(message)
+        return Heard(message, canonical, self._write(parts))
+
+    def unseal(self, message: Message) -> Unsealed:
+        """Returns a message to the core with NAS opened, and who vouches for it; only counts of NAS go on with that.
+
+        Args:
+            message: Any that a codec decoded.
+        """
         found: list[Opened] = []
 
         def opened(nas: Any) -> Any:
@@ -84,11 +108,17 @@ class Resolver:
             found.append(self.protection.open(nas))
             return found[-1].message
 
-        if message.protocol == NGAP:
-            message = map_nas(message, opened)
-        parts = hearing.hear(self, message, found)
-        canonical = self.name_identifiers(message)
-        return Heard(message, canonical, self._write(parts))
+        return Unsealed(map_nas(message, opened) if message.protocol == NGAP else message, found)
+
+    def lose(self, station: str, timestamp: float) -> tuple[str, ...]:
+        """Takes that the link to a base station is lost; returns the hints that go with it.
+
+        Args:
+            station: Its address.
+            timestamp: When, in seconds since 1970.
+        """
+        self.time = timestamp
+        return self._write(hearing.lose(self, station))
 
     def happen(self, stimulus: str, timestamp: float) -> tuple[str, ...]:
         """Takes what happens and nobody says; returns the hints that go with it.
@@ -184,13 +214,17 @@ class Resolver:
         """The subscriber; None if it is not known who it is."""
         return self.network.subscriber(self.state.supi)[0]
 
-    def name(self, supi: str) -> None:
-        """Takes note of who the UE is."""
-        if supi != self.state.supi:
-            self.network.release("SUPI", self.state.supi, self)
-            self.state.supi = supi
-        if supi:
+    def name(self, supi: str) -> bool:
+        """Takes note of who a UE says it is; returns whether it can be, as a context is never that of another UE later.
+
+        Another context that is known by this identity keeps it until this UE has proved who it is.
+        """
+        if self.state.supi not in ("", supi):
+            return False
+        self.state.supi = supi
+        if ("SUPI", supi) not in self.network.contexts:
             self.network.claim("SUPI", supi, self)
+        return True
 
     @property
     def is_at_rest(self) -> bool:

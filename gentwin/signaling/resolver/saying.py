@@ -15,7 +15,7 @@ from gentwin.signaling.turns.names import ACTIVATION, DEACTIVATION, names_of, na
 if TYPE_CHECKING:
     from gentwin.signaling.resolver.resolver import Resolver
 
-REQUEST, RESPONSE = "Request", "Response"
+RESPONSE = "Response"
 
 
 def prepare(resolver: Resolver, nas: Message) -> None:

@@ -280,12 +280,18 @@ def _deleted(resolver: Resolver, message: Message) -> list[Part]:
 def _forget(resolver: Resolver, session: Session) -> None:
     """Takes note that a session is deleted: its identifiers may be given to others."""
     resolver.state.ending.remove(session)
+    free(resolver, session)
+
+
+def free(resolver: Resolver, session: Session) -> None:
+    """Gives back the identifiers of a session that is no more."""
     count(resolver, session, False)
     allocators = resolver.network.allocators
     resolver.network.release("SEID", session.seid, resolver)
     allocators.free("SEID", session.seid)
     allocators.free("TEID", session.control)
-    allocators.free("UE_IP", session.address, session.dnn)
+    if session.address:
+        allocators.free("UE_IP", session.address, session.dnn)
 
 
 def lose(resolver: Resolver) -> bool:

@@ -221,9 +221,8 @@ class UeState:
         gone = [*self.asked[:-MOST], *self.ending[:-MOST]]
         for known in (self.asked, self.ending, self.lost, self.waiting):
             del known[:-MOST]
-        for table in (self.connections, self.unanswered):
-            for key in [*table][: max(0, len(table) - MOST)]:
-                del table[key]
+        for key in [*self.unanswered][:-MOST]:
+            del self.unanswered[key]
         return gone
 
     def _all(self) -> list[Session]:
