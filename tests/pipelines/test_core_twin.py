@@ -111,6 +111,17 @@ def test_whole_workload(twin):
     assert result.completion >= 0.9, str(result)
 
 
+def test_ue_that_leaves_at_once_leaves_nothing_behind(scene):
+    ue = scene.loop.ues[0]
+    ue.register()
+    while not any(session.state == "there" for session in ue.sessions.values()):
+        scene.loop.run_until(scene.loop.now + 0.001)
+    ue.deregister(switch_off=False)
+    scene.loop.run_until_quiet()
+    assert ue.state == "deregistered"
+    assert scene.loop.result().violations == []
+
+
 def test_same_seed_same_bytes(twin):
     def bytes_said(scene: Scene) -> list[bytes]:
         scene.loop.run()

@@ -13,17 +13,20 @@ from gentwin.pipelines.core_twin.conversations import Conversation, Conversation
 from gentwin.pipelines.core_twin.datagrams import RESPONSE, Datagrams
 from gentwin.pipelines.core_twin.journal import Journal
 from gentwin.pipelines.core_twin.timers import Timers
+from gentwin.signaling.core import n2
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.core.pfcp_node import PORT
 from gentwin.signaling.dialogue import END, GrammarError
-from gentwin.signaling.dialogue.directions import AMF_TO_GNB, SMF_TO_UPF
-from gentwin.signaling.dialogue.hints import WAIT
+from gentwin.signaling.dialogue.directions import AMF_TO_GNB, GNB_TO_AMF, SMF_TO_UPF
+from gentwin.signaling.dialogue.hints import WAIT, command
 from gentwin.signaling.dialogue.linear import framed, to_message, to_tokens, unframed
 from gentwin.signaling.errors import SignalingError
-from gentwin.signaling.messages import NGAP, PFCP, Message
+from gentwin.signaling.fields import Fields
+from gentwin.signaling.messages import NGAP, PFCP, Message, Record
+from gentwin.signaling.records import decode_message, encode_record
 from gentwin.signaling.turns.names import names_of
 
-MOST_SAID = 1024  # tokens of an answer
+MOST_SAID, MOST_WARM = 1024, 64  # tokens of an answer, and of one to nobody
 ROOM = 256  # tokens below which a conversation is cut when there is time
 STREAMS = 9  # for UEs; stream 0 is that of nodes
 FROM_CORE = {NGAP: AMF_TO_GNB, PFCP: SMF_TO_UPF}
@@ -84,6 +87,20 @@ class Speech:
             part = stimuli[first : first + self._decoder.rows]
             for stimulus, answer in zip(part, self._respond(part), strict=True):
                 yield stimulus, self._say(stimulus, answer, now)
+
+    def warm_up(self) -> None:
+        """Says something to nobody, for the first answer takes seconds: what it needs is made and compiled."""
+        encode = self._tokenizer.vocabulary.encode
+        reset = n2.message(
+            "NGReset", n2.cause("misc", "unspecified"), ("reset_type", Fields.of(ng_interface="reset-all"))
+        )
+        heard = framed(
+            to_tokens(decode_message(NGAP, encode_record(Record(reset, 0.0, "", "")))), GNB_TO_AMF, begins=True
+        )
+        for tokens in (heard, [command("associate")]):
+            guide = TurnGuide(self._automaton, {}, begins=True)
+            self._decoder.respond([0], [guide], {self._wait}, [encode(tokens)], most=MOST_WARM)
+            self._decoder.reset(0)
 
     def make_room(self) -> None:
         """Cuts conversations that have become long, which takes longer than an answer."""

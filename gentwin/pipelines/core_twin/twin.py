@@ -106,6 +106,7 @@ class CoreTwin:
             configuration.upf_address,
             self.stations,
         )
+        self._speech.warm_up()
 
     @classmethod
     def from_pretrained(

@@ -205,7 +205,7 @@ class Resolver:
                 identifiers that were allocated.
         """
         self.time = timestamp
-        return filling.fill(self, canonical)
+        return filling.fill(self, sessions.aimed(self, canonical))
 
     # ------------------------------------------------------------ what is known
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from gentwin.signaling.core.policy import MODIFICATION, SESSION, Decision
 from gentwin.signaling.dialogue.hints import hint
+from gentwin.signaling.dialogue.slots import REF, Slot
 from gentwin.signaling.fields import Fields
-from gentwin.signaling.messages import Message
+from gentwin.signaling.messages import PFCP, Message
 from gentwin.signaling.resolver import hints, reading
 from gentwin.signaling.resolver.hints import Part
 from gentwin.signaling.resolver.state import Connection, Request, Session, Tunnel
@@ -275,6 +276,29 @@ def _deleted(resolver: Resolver, message: Message) -> list[Part]:
     if session is not None and session in state.ending:
         _forget(resolver, session)
     return [_unanswered(resolver)]
+
+
+def aimed(resolver: Resolver, message: Message) -> Message:
+    """Returns a request of N4 that goes to an endpoint of the other side, as every request about a session does.
+
+    A reference to anything else can only mean the session that is spoken of.
+
+    Args:
+        resolver: Of the context.
+        message: That the core says, with slots.
+    """
+    seid, state = message.get("seid"), resolver.state
+    if message.protocol != PFCP or not message.name.endswith("Request") or not isinstance(seid, Slot):
+        return message
+    known = resolver.bindings.state.get("SEID", [])
+    if seid.kind != REF or not 0 < seid.number <= len(known):
+        return message
+    ends = [session.peer_seid for session in state.sessions.values() if session.there]
+    spoken_of = [state.sessions[psi].peer_seid for psi in state.heard.get("sessions", ()) if psi in state.sessions]
+    wanted = next((end for end in (*spoken_of, *ends) if end in known), None)
+    if known[seid.number - 1] in ends or wanted is None:
+        return message
+    return message.with_value("seid", seid._replace(number=known.index(wanted) + 1))
 
 
 def _forget(resolver: Resolver, session: Session) -> None:

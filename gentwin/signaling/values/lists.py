@@ -120,6 +120,8 @@ class Tagged(Kind):
                 raise DecodeError(f"no item has the tag {tag:#x}, or more than {self.high} items", reader.place >> 3)
             name = self.entries[tag].name if tag in self.entries else f"unknown_{tag:#0{2 + self.tag_bits // 4}x}"
             items.append((name, self._kinds.get(tag, self._unknown).read(reader)))
+        if len(items) < self.low:
+            raise DecodeError(f"{len(items)} items are less than {self.low}", reader.place >> 3)
         return Fields(items)
 
     def write(self, writer: Writer, value: Any) -> None:
