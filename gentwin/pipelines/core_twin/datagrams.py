@@ -14,6 +14,7 @@ from gentwin.pipelines.core_twin.conversations import Conversation
 from gentwin.signaling.core.configuration import Timing
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.messages import Message
+from gentwin.signaling.resolver.network import host_of
 
 REQUEST, RESPONSE = "Request", "Response"
 KEPT_ANSWERS = 4096
@@ -104,8 +105,3 @@ class Datagrams:
 
     def _wait(self, key: Key, now: float) -> None:
         heapq.heappush(self._heap, (now + self._timing.t1, next(self._order), key, self._sent[key]))
-
-
-def host_of(address: str) -> str:
-    """Returns the host of an address `host:port`."""
-    return address.rpartition(":")[0].strip("[]")

@@ -9,6 +9,18 @@ from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import NAS, NGAP, Message
 from gentwin.signaling.pfcp.enumerations import CAUSES
 
+PROTOCOL_ERRORS = {
+    95: "Semantically incorrect message",
+    96: "Invalid mandatory information",
+    97: "Message type non-existent or not implemented",
+    98: "Message type not compatible with the protocol state",
+    99: "Information element non-existent or not implemented",
+    100: "Conditional IE error",
+    101: "Message not compatible with the protocol state",
+    111: "Protocol error, unspecified",
+}
+"""What 5GMM and 5GSM have in common. Source: 3GPP TS 24.501, tables 9.11.3.2.1 and 9.11.4.2.1."""
+
 CAUSES_5GMM = {
     3: "Illegal UE",
     5: "PEI not accepted",
@@ -48,14 +60,7 @@ CAUSES_5GMM = {
     90: "Payload was not forwarded",
     91: "DNN not supported or not subscribed in the slice",
     92: "Insufficient user-plane resources for the PDU session",
-    95: "Semantically incorrect message",
-    96: "Invalid mandatory information",
-    97: "Message type non-existent or not implemented",
-    98: "Message type not compatible with the protocol state",
-    99: "Information element non-existent or not implemented",
-    100: "Conditional IE error",
-    101: "Message not compatible with the protocol state",
-    111: "Protocol error, unspecified",
+    **PROTOCOL_ERRORS,
 }
 """Source: 3GPP TS 24.501, table 9.11.3.2.1."""
 
@@ -97,14 +102,7 @@ CAUSES_5GSM = {
     84: "Syntactical error in the QoS operation",
     85: "Invalid mapped EPS bearer identity",
     86: "UAS services not allowed",
-    95: "Semantically incorrect message",
-    96: "Invalid mandatory information",
-    97: "Message type non-existent or not implemented",
-    98: "Message type not compatible with the protocol state",
-    99: "Information element non-existent or not implemented",
-    100: "Conditional IE error",
-    101: "Message not compatible with the protocol state",
-    111: "Protocol error, unspecified",
+    **PROTOCOL_ERRORS,
 }
 """Source: 3GPP TS 24.501, table 9.11.4.2.1."""
 

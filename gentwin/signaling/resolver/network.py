@@ -227,7 +227,12 @@ class CoreNetwork:
 
 def node(message: Message, address: str) -> str:
     """Returns what a node is known by: of N2 its address, of N4 its host, as datagrams come from any port."""
-    return address.rpartition(":")[0].strip("[]") if message.protocol == PFCP else address
+    return host_of(address) if message.protocol == PFCP else address
+
+
+def host_of(address: str) -> str:
+    """Returns the host of an address `host:port`."""
+    return address.rpartition(":")[0].strip("[]")
 
 
 class _Unchanged(Subscribers):
