@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gentwin.models.q_network import QNetworkModel
+from gentwin.rl.flat_parameters import flatten
 from gentwin.rl.learner import Pull, QLearner
 from gentwin.rl.replay import Batch
 
@@ -122,6 +123,15 @@ class GanQLearner(QLearner):
     def _build_optimizers(self) -> None:
         super()._build_optimizers()
         self._critic_optimizer = self._adam(list(self.network.critic.parameters()))
+        self._target_critic_values = flatten(list(self.target.critic.parameters()))
+        with torch.no_grad():
+            self._target_critic_values.copy_(self._critic_optimizer.values)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        # Nothing is learned from the target's critic, but it is saved with `averaged`, for whoever goes on from there.
+        super()._follow()
+        self._target_critic_values.lerp_(self._critic_optimizer.values, self.arguments.target_update_rate)
 
     def state_dict(self) -> dict:
         """Returns everything learning goes on from, as tensors and numbers."""

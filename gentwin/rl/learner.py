@@ -29,7 +29,7 @@ class LearnerArguments:
         discount: Of future rewards, 0 … below 1.
         learning_rate: Of Adam.
         batch_size: Transitions of an update.
-        buffer_size: Transitions kept.
+        buffer_size: Transitions kept, at least `batch_size`.
         learning_starts: Transitions before the first update; actions are random until then.
         updates_per_step: Updates for every transition added, such as 1 or 0.25.
         target_update_rate: Share by which the target network follows at every update, above 0 … 1.
@@ -65,22 +65,22 @@ class LearnerArguments:
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"`algorithm` must be one of {ALGORITHMS}, got {self.algorithm!r}.")
         ranges = {
-            "discount": 0 <= self.discount < 1,
-            "learning_rate": 0 < self.learning_rate < math.inf,
-            "batch_size": self.batch_size >= 1,
-            "buffer_size": self.buffer_size >= self.batch_size,
-            "learning_starts": self.learning_starts >= 1,
-            "updates_per_step": 0 < self.updates_per_step < math.inf,
-            "target_update_rate": 0 < self.target_update_rate <= 1,
-            "exploration_final": 0 <= self.exploration_final <= 1,
-            "exploration_decay_steps": 0 < self.exploration_decay_steps < math.inf,
-            "max_grad_norm": self.max_grad_norm > 0,
-            "gradient_penalty": self.gradient_penalty >= 0,
-            "critic_updates": self.critic_updates >= 1,
+            "discount": (0 <= self.discount < 1, "at least 0 and below 1"),
+            "learning_rate": (0 < self.learning_rate < math.inf, "above 0 and finite"),
+            "batch_size": (self.batch_size >= 1, "at least 1"),
+            "buffer_size": (self.buffer_size >= self.batch_size, f"at least `batch_size`, {self.batch_size}"),
+            "learning_starts": (self.learning_starts >= 1, "at least 1"),
+            "updates_per_step": (0 < self.updates_per_step < math.inf, "above 0 and finite"),
+            "target_update_rate": (0 < self.target_update_rate <= 1, "above 0 and at most 1"),
+            "exploration_final": (0 <= self.exploration_final <= 1, "from 0 to 1"),
+            "exploration_decay_steps": (0 < self.exploration_decay_steps < math.inf, "above 0 and finite"),
+            "max_grad_norm": (self.max_grad_norm > 0, "above 0"),
+            "gradient_penalty": (0 <= self.gradient_penalty < math.inf, "at least 0 and finite"),
+            "critic_updates": (self.critic_updates >= 1, "at least 1"),
         }
-        for name, holds in ranges.items():
+        for name, (holds, constraint) in ranges.items():
             if not holds:
-                raise ValueError(f"`{name}` is out of range, got {getattr(self, name)}; see LearnerArguments.")
+                raise ValueError(f"`{name}` must be {constraint}, got {getattr(self, name)}.")
 
     def exploration(self, num_steps: int) -> float:
         """Returns the share of random actions after `num_steps` transitions."""

@@ -50,8 +50,8 @@ def train(
     """Acts and learns until the collector has made `num_steps` more interactions.
 
     All copies act at once; every transition earns `updates_per_step` updates, and what is left of one is kept for the
-    next call. Nothing is learned before
-    `learning_starts` transitions, at which the statistics of the network are set if they are not yet.
+    next call. Nothing is learned before `learning_starts` transitions, at which the statistics of the network are set
+    if they are not yet.
 
     Args:
         learner: Acts and learns.

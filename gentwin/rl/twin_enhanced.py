@@ -95,7 +95,9 @@ class TwinEnhancedArguments:
         if self.fine_tuning_steps < 0:
             raise ValueError(f"`fine_tuning_steps` must be at least 0, got {self.fine_tuning_steps}.")
         if not 0 < self.practice_updates_per_step < math.inf:
-            raise ValueError(f"`practice_updates_per_step` must be above 0, got {self.practice_updates_per_step}.")
+            raise ValueError(
+                f"`practice_updates_per_step` must be above 0 and finite, got {self.practice_updates_per_step}."
+            )
         for name in ("real_share", "empowerment", "practice_exploration"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` must be from 0 to 1, got {getattr(self, name)}.")

@@ -29,7 +29,7 @@ class TwinFitArguments:
         refit_updates: Updates of a fit that goes on from the twin of the round before; `None` to begin anew every time,
             which takes longer.
         learning_rate: Highest learning rate of AdamW; it rises, then falls to zero.
-        weight_decay: Of AdamW.
+        weight_decay: Of AdamW, at least 0.
         batch_size: Sequences of an update.
         sequence_length: Steps of a sequence.
         max_grad_norm: Longest gradient.
@@ -57,6 +57,8 @@ class TwinFitArguments:
         for name in ("learning_rate", "max_grad_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"`{name}` must be above 0 and finite, got {getattr(self, name)}.")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"`weight_decay` must be at least 0 and finite, got {self.weight_decay}.")
 
 
 def fit_twin(

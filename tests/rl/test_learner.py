@@ -161,6 +161,20 @@ def test_copying_takes_networks_and_statistics():
 
 
 @pytest.mark.parametrize("algorithm", HEADS)
+def test_the_average_follows_in_every_parameter(algorithm):
+    learner = make(algorithm, target_update_rate=0.25)
+    expected = [values.detach().clone() for values in learner.averaged.parameters()]
+    for _ in range(3):
+        learn(learner, two_states(), 1)
+        for mine, learned in zip(expected, learner.network.parameters(), strict=True):
+            mine.lerp_(learned.detach(), 0.25)
+    for (name, found), mine in zip(learner.averaged.named_parameters(), expected, strict=True):
+        torch.testing.assert_close(found.detach(), mine, msg=name)
+        # The bias of the critic's output has no gradient: it cancels in a difference.
+        assert name.endswith("bias") or not torch.equal(found, learner.network.get_parameter(name)), name
+
+
+@pytest.mark.parametrize("algorithm", HEADS)
 def test_the_learned_network_can_be_saved(algorithm, tmp_path):
     learner = make(algorithm)
     learn(learner, two_states(), 2)
@@ -225,26 +239,26 @@ def test_share_of_random_actions():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "constraint"),
     [
-        ("algorithm", "ppo"),
-        ("discount", 1.0),
-        ("discount", float("nan")),
-        ("learning_rate", 0.0),
-        ("batch_size", 0),
-        ("buffer_size", 31),
-        ("learning_starts", 0),
-        ("updates_per_step", 0.0),
-        ("target_update_rate", 1.1),
-        ("exploration_final", -0.1),
-        ("exploration_decay_steps", 0.0),
-        ("max_grad_norm", 0.0),
-        ("gradient_penalty", -1.0),
-        ("critic_updates", 0),
+        ("algorithm", "ppo", "one of"),
+        ("discount", 1.0, "at least 0 and below 1"),
+        ("discount", float("nan"), "at least 0 and below 1"),
+        ("learning_rate", 0.0, "above 0 and finite"),
+        ("batch_size", 0, "at least 1"),
+        ("buffer_size", 31, "at least `batch_size`, 32"),
+        ("learning_starts", 0, "at least 1"),
+        ("updates_per_step", 0.0, "above 0 and finite"),
+        ("target_update_rate", 1.1, "above 0 and at most 1"),
+        ("exploration_final", -0.1, "from 0 to 1"),
+        ("exploration_decay_steps", 0.0, "above 0 and finite"),
+        ("max_grad_norm", 0.0, "above 0"),
+        ("gradient_penalty", -1.0, "at least 0 and finite"),
+        ("critic_updates", 0, "at least 1"),
     ],
 )
-def test_arguments_out_of_range_are_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=f"`{name}`"):
+def test_arguments_out_of_range_are_refused_by_name_and_constraint(name, value, constraint):
+    with pytest.raises(ValueError, match=f"`{name}` must be {constraint}.*, got {value!r}"):
         LearnerArguments(**{name: value})
 
 

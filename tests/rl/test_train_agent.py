@@ -216,7 +216,7 @@ def test_resuming_with_another_argument_is_refused(finished: dict[str, Path], ru
         (["--network.resolution_hz", "7e6"], "section `network`: `resolution_hz`"),
         (["--learning.discont", "0.3"], "`learning.discont` is not an argument; did you mean `discount`"),
         (["--learning.discount", "high"], "`learning.discount` must be of type float, got 'high'"),
-        (["--learning.discount", "1.5"], "section `learning`: `discount` is out of range, got 1.5"),
+        (["--learning.discount", "1.5"], "section `learning`: `discount` must be at least 0 and below 1, got 1.5"),
         (["--learning.algorithm", "gan_dqn"], "`head` of the network must be one of"),
         (["--twin_enhanced.fit.num_update", "3"], "`twin_enhanced.fit.num_update` .*did you mean `num_updates`"),
         (["--twin_enhanced.practice_copies", "2.5"], "`twin_enhanced.practice_copies` must be of type int"),

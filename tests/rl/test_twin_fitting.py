@@ -72,9 +72,13 @@ def test_any_number_of_updates(record, num_updates):
 
 
 def test_bad_arguments_are_refused(record, slicing_record):
-    for name, value in (("num_updates", 0), ("refit_updates", 0), ("sequence_length", 1), ("learning_rate", 0.0)):
-        with pytest.raises(ValueError, match=f"`{name}`"):
-            arguments(**{name: value})
+    refused = {"num_updates": (0,), "refit_updates": (0,), "sequence_length": (1,), "learning_rate": (0.0,)}
+    refused["weight_decay"] = (-0.1, float("inf"), float("nan"))
+    for name, values in refused.items():
+        for value in values:
+            with pytest.raises(ValueError, match=f"`{name}` must be .*, got {value}"):
+                arguments(**{name: value})
+    assert arguments(weight_decay=0.0).weight_decay == 0
     with pytest.raises(ArgumentsError, match=r"`model_type`.*gentwin_slice_mean"):
         fit_twin(record, TwinFitArguments(model_type="gentwin_slice_means"), seed=0)
     twin = fit_twin(record, arguments(num_updates=1), seed=0)
