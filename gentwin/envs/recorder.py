@@ -20,6 +20,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from gentwin.datasets import TransitionError, TransitionWriter
+from gentwin.envs.autoreset import checked_autoreset_mode
 from gentwin.schema import Field, TransitionSchema
 
 # Gymnasium writes "no bound" as infinity or as the largest float32.
@@ -58,11 +59,7 @@ class TransitionRecorder(VectorWrapper):
         overwrite: bool = False,
     ) -> None:
         super().__init__(env)
-        mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
-        if mode is AutoresetMode.SAME_STEP:
-            raise ValueError(
-                "`autoreset_mode` must be next-step or disabled, got same-step, which hides the last state."
-            )
+        mode = checked_autoreset_mode(env)
         self._adapter = _adapter(env, env.single_observation_space, env.single_action_space)
         self._log = _EpisodeLog(env, self._adapter.schema, env.num_envs, path, provenance, chunk_steps, overwrite, mode)
 

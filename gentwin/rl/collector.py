@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 
+from gentwin.envs.autoreset import checked_autoreset_mode
 from gentwin.rl.evaluation import Policy
 from gentwin.rl.replay import ReplayBuffer
 
@@ -41,12 +42,7 @@ class Collector:
         buffer: ReplayBuffer,
         listener: Listener | None = None,
     ) -> None:
-        mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
-        if mode is AutoresetMode.SAME_STEP:
-            raise ValueError(
-                "`autoreset_mode` must be next-step, got same-step, which hides the last state; make the environment "
-                "with `vector_kwargs={'autoreset_mode': AutoresetMode.NEXT_STEP}`."
-            )
+        checked_autoreset_mode(env)
         self.env, self.buffer, self.listener = env, buffer, listener
         self.num_steps = 0
         self.observations, self.info = env.reset(seed=seed)

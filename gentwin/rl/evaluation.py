@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from gentwin.envs.autoreset import checked_autoreset_mode
 from gentwin.models.modeling_twin import TwinModel
 
 Policy = Callable[[np.ndarray], np.ndarray]
@@ -51,7 +52,8 @@ def evaluate(policy: Policy, env: VectorEnv, num_steps: int, seed: int) -> Evalu
 
     Raises:
         TypeError: If `policy` cannot be called, or `env` is no vector environment.
-        ValueError: If `num_steps` is not positive, or the policy returns something else than one action per copy.
+        ValueError: If `num_steps` is not positive, the environment resets copies within a step, or the policy returns
+            something else than one action per copy.
     """
     if not callable(policy) or isinstance(policy, TwinModel):
         raise TypeError(
@@ -61,6 +63,7 @@ def evaluate(policy: Policy, env: VectorEnv, num_steps: int, seed: int) -> Evalu
         raise TypeError(f"`env` must be a vector environment, got {type(env).__name__}; use `gymnasium.make_vec`.")
     if num_steps < 1:
         raise ValueError(f"`num_steps` must be at least 1, got {num_steps}.")
+    checked_autoreset_mode(env)
     observations, _ = env.reset(seed=seed)
     utility, reward, count = (np.zeros(env.num_envs) for _ in range(3))
     ended = np.zeros(env.num_envs, bool)

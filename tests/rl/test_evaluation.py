@@ -3,6 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode
 
 from gentwin.networks.slicing.policies import ProportionalPolicy
 from gentwin.rl import evaluate, per_slice
@@ -43,6 +44,13 @@ def test_heuristics_of_the_network_can_be_judged():
     heuristic = ProportionalPolicy(env.unwrapped.parameters)
     result = evaluate(per_slice(heuristic, 3), env, 5, seed=0)
     assert result.mean > evaluate(first_action, env, 5, seed=0).mean
+
+
+def test_same_step_autoreset_is_refused():
+    env = CountingEnv([4, 4], [False, False])
+    env.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    with pytest.raises(ValueError, match="`autoreset_mode` must be next-step or disabled, got same-step"):
+        evaluate(first_action, env, 3, seed=0)
 
 
 def test_bad_requests_are_refused_before_a_step():
