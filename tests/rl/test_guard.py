@@ -81,13 +81,17 @@ def test_nothing_allowed_means_the_least_violation(twin) -> None:
 
 def test_memory_begins_anew_with_an_episode(twin) -> None:
     env = make_env()
-    fresh, used = ViolationGuard(twin, env, 0.3), ViolationGuard(twin, env, 0.3)
+    fresh, going_on, mixed = (ViolationGuard(twin, env, 0.4) for _ in range(3))
+    actions, none, first_two = np.full(4, starving(env)), np.zeros(4, bool), np.array([True, True, False, False])
     observations, _ = env.reset(seed=0)
-    for _ in range(5):
-        used(observations, np.zeros(4, np.int64), np.zeros(4, bool))
-    actions = np.array([0, 30, 60, 119])
-    begins = np.ones(4, bool)
-    assert (fresh(observations, actions, begins) == used(observations, actions, begins)).all()
+    for _ in range(8):
+        for guard in (going_on, mixed):
+            guard(observations, actions, none)
+        observations, *_ = env.step(actions)
+    without_past, with_past = fresh(observations, actions, none), going_on(observations, actions, none)
+    assert (without_past != with_past)[:2].any() and (without_past != with_past)[2:].any()
+    expected = np.where(first_two, without_past, with_past)
+    np.testing.assert_array_equal(mixed(observations, actions, first_two), expected)
 
 
 def another(twin):

@@ -18,6 +18,7 @@ from gentwin.rl.offline import (
     train_offline,
 )
 from gentwin.rl.twin_fitting import TwinFitArguments
+from tests.twin_contract import assert_same_tensors
 
 DISCOUNT = 0.8
 
@@ -212,6 +213,37 @@ def test_offline_rounds_are_the_same_for_the_same_seed(record):
         states.append(trainer.agent.network.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert any(not torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
+def test_an_interrupted_offline_training_goes_on_as_if_uninterrupted(record, tmp_path):
+    whole, first, resumed = (twin_enhanced(record, 0) for _ in range(3))
+    whole.run(3)
+    first.run(1)
+    first.save(tmp_path / "round-1")
+    resumed.load_state(tmp_path / "round-1")
+    (*_, last) = resumed.run(2)
+    assert (resumed.num_rounds, last.num_updates) == (3, whole.agent.num_updates + whole.apprentice.num_updates)
+    for name, part in whole.parts().items():
+        torch.testing.assert_close(resumed.parts()[name].state_dict(), part.state_dict(), rtol=0, atol=0)
+    assert_same_tensors(whole.twin.state_dict(), resumed.twin.state_dict())
+    assert whole.rng.bit_generator.state == resumed.rng.bit_generator.state
+
+
+def test_an_offline_training_goes_on_with_its_own_record_and_numbers(record, tmp_path):
+    trainer = twin_enhanced(record, 0)
+    trainer.run(1)
+    trainer.save(tmp_path / "round-1")
+    shorter = record.take(np.arange(len(record)) < 40)
+    for other, message in (
+        (twin_enhanced(shorter, 0), "`record` must be the one the saved training learns from"),
+        (twin_enhanced(record, 0, num_updates=11), "`num_updates` must be .*10, got 11"),
+        (twin_enhanced(record, 0, pull_weight=0.5), "`pull_weight` must be .*0.001, got 0.5"),
+    ):
+        before = {name: values.clone() for name, values in other.agent.network.state_dict().items()}
+        with pytest.raises(AgentError, match=message):
+            other.load_state(tmp_path / "round-1")
+        assert_same_tensors(before, other.agent.network.state_dict())
+        assert (other.num_rounds, other.twin) == (0, None)
 
 
 def test_offline_rounds_refuse_numbers_out_of_range(record):
