@@ -32,6 +32,7 @@ from recipes.comparison.arms import anchors  # noqa: E402
 from recipes.comparison.cache import over_seeds  # noqa: E402
 from recipes.comparison.learning_curves import AGENTS, CurveSetting, anchor_lines, learning_curve  # noqa: E402
 from recipes.comparison.plots import (  # noqa: E402
+    from_root,
     plot_curves,
     plot_distillation,
     plot_landscape,
@@ -117,7 +118,7 @@ def main(
         if number in wanted:
             paths.append(draw(full, numbers))
     for path in paths:
-        print(path.relative_to(ROOT).as_posix())
+        print(from_root(path))
 
 
 if __name__ == "__main__":

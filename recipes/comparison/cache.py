@@ -22,10 +22,11 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "outputs" / "agent_runs"
 OURS = ("gentwin", "recipes")
 OTHERS = ("gentwin.signaling", "gentwin.models.signaling")  # imported beside the rest, and never met by an agent
+WORKERS = 2  # processes, each with one thread
 Run = Callable[[Any, int], dict[str, Any]]
 
 
-def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> list[dict[str, Any]]:
+def over_seeds(run: Run, setting: Any, seeds: list[int]) -> list[dict[str, Any]]:
     """Returns `run(setting, seed)` for every seed; what was run before is read, not run again.
 
     A result counts as run before if setting, seed and the code of everything that the function's module imports, of
@@ -33,9 +34,9 @@ def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> li
 
     Args:
         run: A function of a module, whose result can be written as JSON.
-        setting: A dataclass; all that the result depends on besides the seed.
+        setting: A dataclass; all that the result depends on besides the seed. A file that is read, such as the weights
+            of a shipped twin, has its digest there.
         seeds: Seeds.
-        workers: Processes, each with one thread.
     """
     name = f"{run.__module__.rpartition('.')[2]}-{run.__name__}"
     content = json.dumps(dataclasses.asdict(setting), sort_keys=True).encode() + _code(run.__module__)
@@ -44,7 +45,7 @@ def over_seeds(run: Run, setting: Any, seeds: list[int], workers: int = 2) -> li
     folder.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in seeds if not (folder / f"{seed}.json").exists()]
     if missing:
-        with ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn")) as pool:
+        with ProcessPoolExecutor(min(WORKERS, len(missing)), get_context("spawn")) as pool:
             jobs = [pool.submit(_run, run, setting, seed, folder) for seed in missing]
             for job in tqdm(jobs, desc=name, unit="run"):
                 job.result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,12 +106,11 @@ def anchor_lines(setting: CurveSetting, seed: int) -> dict[str, Any]:
     return {name: {"utility": entry.mean, "reward": float(entry.reward.mean())} for name, entry in found.items()}
 
 
-def band(values: list[list[float]], centre: Callable[[np.ndarray], float] = interquartile_mean) -> np.ndarray:
+def band(values: list[list[float]]) -> np.ndarray:
     """Returns `(points, 3)`: interquartile mean over runs and the ends of its 95 % bootstrap interval.
 
     Args:
         values: `(runs, points)`.
-        centre: Statistic.
     """
     columns = np.asarray(values, np.float64).T
-    return np.array([[centre(column), *bootstrap_interval(column, 0, centre)] for column in columns])
+    return np.array([[interquartile_mean(column), *bootstrap_interval(column, 0)] for column in columns])

@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 
 from gentwin.rl.recipe.report import ANCHOR_STYLES
 from gentwin.training.plots import COLORS, FAINT, INK, new_figure, save_figure
+from recipes.comparison.cache import ROOT
 from recipes.comparison.learning_curves import band
 
+PICTURES = ROOT / "outputs" / "figures"
 Runs = Sequence[Mapping[str, Any]]
 
 
@@ -126,3 +128,8 @@ def finish(figure: Any, axis: Axes, path: Path) -> Path:
     """Puts the legend beside the last axis and writes the figure."""
     axis.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return save_figure(figure, path)
+
+
+def from_root(path: Path) -> str:
+    """Returns where a picture lies, from the repository's root."""
+    return path.relative_to(ROOT).as_posix()

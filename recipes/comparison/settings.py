@@ -1,9 +1,10 @@
 """The settings in which agents are compared: network, agent, loops; those of the recipes that train them.
 
-Both arms of a setting have the same agent, the same number of gradient updates in all and the same evaluation, and the
-same hyper-parameters but for those in `plain_learning`. The arm without twin has as many interactions as suited it best
-among several budgets, tried on other seeds. Nothing in a setting was learned from the simulator: twins are fitted to
-the interactions of the run alone.
+Both arms of a setting have the same agent, the same number of gradient updates in all, the same episodes to be judged
+on, and the same hyper-parameters but for those in `plain_learning`. With a twin the slow average of the parameters is
+judged; without one it is that or, on the bandits `zhang2024` and `hua2019`, the last parameters (`plain_judged`), as
+suited that arm better. The arm without twin has as many interactions as suited it best among several budgets, tried on
+other seeds. Nothing in a setting was learned from the simulator: twins are fitted to the interactions of the run alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Plain DQN outside our own field: CartPole-v1, beside stable-baselines3's DQN.
 
-Judged are the last parameters of both, since stable-baselines3 keeps no slow average.
+Judged is what each keeps: ours a slow average of the parameters, stable-baselines3 the last ones. Our last ones are
+reported beside them.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ from gentwin.rl.landscape import (
     sharpness,
 )
 from gentwin.rl.offline import behaviour_policy, record_behaviour, replay_from_transitions, train_offline
-from recipes.comparison.cache import CACHE, over_seeds
+from recipes.comparison.cache import over_seeds
+from recipes.comparison.plots import PICTURES, from_root
 from recipes.comparison.seeds import separate_seeds
 from recipes.comparison.settings import DYNAMIC, Setting
 from recipes.comparison.statistics import paired, summary
@@ -126,12 +127,11 @@ def draw(run: dict[str, Any]) -> list[str]:
         label = name.replace("_", "-")
         lines[label] = GradientLine(**{key: np.array(value) for key, value in run[name]["line"].items()})
         surfaces[label] = LossSurface(**{key: np.array(value) for key, value in run[name]["surface"].items()})
-    folder = CACHE.parent / "figures"
     paths = (
-        plot_gradient_lines(lines, folder / "landscape_gradient.png"),
-        plot_loss_surfaces(surfaces, folder / "landscape_surface.png"),
+        plot_gradient_lines(lines, PICTURES / "landscape_gradient.png"),
+        plot_loss_surfaces(surfaces, PICTURES / "landscape_surface.png"),
     )
-    return [path.relative_to(CACHE.parents[1]).as_posix() for path in paths]
+    return [from_root(path) for path in paths]
 
 
 def measure(full: bool, seed: int) -> Result:

@@ -19,10 +19,10 @@ from stable_baselines3 import DQN
 import gentwin.envs  # noqa: F401 (registers the environments)
 from gentwin.models.q_network import QNetworkModel
 from gentwin.rl import Collector, LearnerArguments, ReplayBuffer, make_learner, q_network_config, train
+from recipes.comparison.settings import MLP
 from recipes.figures.result import Result
 
 ENVIRONMENT, PRESET = "gentwin/RanSlicing-v0", "hua2019"
-HIDDEN_SIZES = [256, 256, 128, 128]
 ARGUMENTS = LearnerArguments(algorithm="dqn")
 EXPLORATION_FRACTION = 0.5  # of the run, after which SB3's share of random decisions is final
 
@@ -63,7 +63,7 @@ def our_seconds(num_steps: int, seed: int) -> float:
     arguments = our_arguments(num_steps)
     torch.manual_seed(seed)
     env = gymnasium.make_vec(ENVIRONMENT, num_envs=1, preset=PRESET)
-    learner = make_learner(QNetworkModel(q_network_config(env, hidden_sizes=HIDDEN_SIZES)), arguments)
+    learner = make_learner(QNetworkModel(q_network_config(env, hidden_sizes=MLP)), arguments)
     buffer = ReplayBuffer(arguments.buffer_size, env.single_observation_space.shape[0])
     started = time.perf_counter()
     train(learner, Collector(env, seed, buffer), num_steps, np.random.default_rng(seed))
@@ -86,7 +86,7 @@ def sb3_seconds(num_steps: int, seed: int) -> float:
         gradient_steps=1,
         exploration_fraction=EXPLORATION_FRACTION,
         exploration_final_eps=ARGUMENTS.exploration_final,
-        policy_kwargs={"net_arch": HIDDEN_SIZES},
+        policy_kwargs={"net_arch": MLP},
         device="cpu",
         seed=seed,
     )

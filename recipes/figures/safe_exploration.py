@@ -7,13 +7,16 @@ The shipped twin has seen a recorded data set that no arm is charged for.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import gentwin
 from gentwin.datasets import Transitions
+from gentwin.hub import resolve
 from gentwin.networks.slicing.policies import RandomPolicy
 from gentwin.rl import (
     Collector,
@@ -45,8 +48,10 @@ class SafetySetting:
         first_steps: Random interactions to which the guard's own twin is fitted.
         later_steps: Random interactions after those.
         bound: Of the guards, and of what counts as a violated window.
-        guard_twin: Shipped twin.
+        guard_twin: Shipped twin, or the folder of one.
         agent: Network, and the agent that learns.
+        guard_weights: SHA-256 of the twin's files, so that runs with a twin that was since trained again do not count
+            as the same.
     """
 
     first_steps: int = 1000
@@ -54,6 +59,13 @@ class SafetySetting:
     bound: float = VIOLATION
     guard_twin: str = "gentwin/slice-lstm-dynamic"
     agent: Setting = field(default_factory=lambda: dataclasses.replace(DYNAMIC, num_rounds=2))
+    guard_weights: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        folder, digest = Path(resolve(self.guard_twin)), hashlib.sha256()
+        for name in ("config.json", "model.safetensors"):
+            digest.update((folder / name).read_bytes())
+        object.__setattr__(self, "guard_weights", digest.hexdigest())
 
 
 def explored(setting: SafetySetting, seed: int) -> dict[str, dict[str, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from gentwin.metrics import bootstrap_interval, interquartile_mean
 from gentwin.networks.slicing.policies import RidgeBandit
 from gentwin.rl.anchors import ANCHORS, EQUAL
 from recipes.comparison.arms import ARMS, anchors, curves, judge
-from recipes.comparison.cache import CACHE, over_seeds
-from recipes.comparison.plots import plot_sample_efficiency
+from recipes.comparison.cache import over_seeds
+from recipes.comparison.plots import PICTURES, from_root, plot_sample_efficiency
 from recipes.comparison.seeds import separate_seeds
 from recipes.comparison.settings import SETTINGS, Setting
 from recipes.comparison.statistics import paired, summary
@@ -128,23 +127,19 @@ def compare(preset: str, setting: Setting, seeds: list[int]) -> dict[str, Any]:
     arms = {arm: curves(setting, arm, seeds) for arm in ARMS}
     targets = targets_of(setting, arms, seeds)
     lines = [entry["mean"] for entry in anchors(setting, seeds)]
-    path = CACHE.parent / "figures" / f"sample_efficiency_{preset}.png"
+    path = PICTURES / f"sample_efficiency_{preset}.png"
     result: dict[str, Any] = {
         "target": float(np.mean(targets)),
         "anchors": {name: float(np.mean([line[name] for line in lines])) for name in ANCHORS},
         **{arm: arm_summary(found, targets) for arm, found in arms.items()},
         **comparison(arms, targets),
-        "picture": _relative(plot_sample_efficiency(arms, lines, float(np.mean(targets)), preset, path)),
+        "picture": from_root(plot_sample_efficiency(arms, lines, float(np.mean(targets)), preset, path)),
     }
     if setting.ground.fixed_placement:
         found = over_seeds(bandit_run, setting, seeds)
         steps = np.array([steps_to(curve, target) for curve, target in zip(found, targets, strict=True)])
         result["ridge_bandit"] = {"steps": mean_steps(steps), "never_reached": int(np.isinf(steps).sum())}
     return result
-
-
-def _relative(path: Path) -> str:
-    return path.relative_to(CACHE.parents[1]).as_posix()
 
 
 def is_met(figure: dict[str, Any]) -> bool:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gentwin.hub import checkpoint_path
 from gentwin.rl import LearnerArguments, TwinEnhancedArguments, TwinFitArguments, q_network_config
 from recipes.comparison import cache
 from recipes.comparison.arms import ARMS, evaluation_steps, judge, judge_at_last
 from recipes.comparison.settings import SETTINGS, Ground, Setting
 from recipes.figures.ablation import VARIANTS, Distrustful, DistrustfulTrainer, Variant, run_variant
 from recipes.figures.beats_static import mean_interval
+from recipes.figures.safe_exploration import SafetySetting
 from recipes.figures.sample_efficiency import arm_summary, bandit_run, comparison, mean_steps, steps_to, targets_of
 
 TINY = Setting(
@@ -168,6 +171,17 @@ def test_runs_are_kept(tmp_path, monkeypatch):
     kept.write_text('{"square": 0}')
     assert cache.over_seeds(square, Number(3), [0, 1, 2])[1:] == [{"square": 0}, {"square": 11}]
     assert cache.over_seeds(square, Number(4), [0]) == [{"square": 16}]
+
+
+def test_runs_with_a_shipped_twin_are_not_those_with_one_trained_since(tmp_path):
+    shipped, folder = SafetySetting(), tmp_path / "twin"
+    shutil.copytree(checkpoint_path(shipped.guard_twin), folder)
+    copied = SafetySetting(guard_twin=str(folder))
+    assert copied.guard_weights == shipped.guard_weights == dataclasses.asdict(shipped)["guard_weights"]
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    assert SafetySetting(guard_twin=str(folder)).guard_weights != copied.guard_weights
 
 
 def test_what_counts_as_the_same_run_is_what_its_module_imports(monkeypatch):

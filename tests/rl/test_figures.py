@@ -128,7 +128,7 @@ def test_random_decisions_are_as_many_as_those_of_stable_baselines3(monkeypatch)
     for num_steps in (500, 2000):
         ours = rl_speed.our_random_share(rl_speed.our_arguments(num_steps), num_steps)
         assert ours == pytest.approx(rl_speed.sb3_random_share(num_steps), abs=1e-6)
-    monkeypatch.setattr(rl_speed, "HIDDEN_SIZES", [8])
+    monkeypatch.setattr(rl_speed, "MLP", [8])
     assert 0 < rl_speed.our_seconds(220, seed=0) < 60
 
 
