@@ -418,7 +418,7 @@ def _make_parser(default_config: str | Path, description: str, classes: tuple[ty
         usage="%(prog)s [--config FILE.yaml] [--key value ...]",
         epilog=more if TwinTrainingArguments in classes else None,
     )
-    config_help = f"YAML file with `key: value` lines (default: {default_config})"
+    config_help = f"YAML file with `key: value` lines, which win over the defaults below (default: {default_config})"
     parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help=config_help)
     hidden = _TRAINING_FIELDS - {*SHOWN_TRAINING_FIELDS} if TwinTrainingArguments in classes else set()
     for action in parser._actions:

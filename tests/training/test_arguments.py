@@ -93,6 +93,7 @@ def test_help_teaches(config: Path, capsys: pytest.CaptureFixture):
     text = capsys.readouterr().out
     assert stop.value.code == 0
     assert "Trains a twin." in text and "--data_path" in text and "--global_batch_size" in text
+    assert "which win over the defaults below" in " ".join(text.split())
     assert "--fsdp" not in text and "SUPPRESS" not in text
 
 

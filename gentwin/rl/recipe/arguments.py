@@ -13,6 +13,7 @@ from accelerate import PartialState
 
 from gentwin.rl.learner import LearnerArguments
 from gentwin.rl.twin_enhanced import TwinEnhancedArguments
+from gentwin.rl.twin_fitting import TwinFitArguments
 from gentwin.training.arguments import about, num_cores, require
 from gentwin.yaml_text import load_yaml
 
@@ -57,7 +58,11 @@ class AgentSections:
         default=None, metadata=about(f"Fields of gentwin.rl.LearnerArguments: {_names(LearnerArguments)}.")
     )
     twin_enhanced: dict | str | None = field(
-        default=None, metadata=about(f"Fields of gentwin.rl.TwinEnhancedArguments: {_names(TwinEnhancedArguments)}.")
+        default=None,
+        metadata=about(
+            f"Fields of gentwin.rl.TwinEnhancedArguments: {_names(TwinEnhancedArguments)}; the last one holds fields "
+            f"of gentwin.rl.TwinFitArguments, `--twin_enhanced.fit.num_updates 400`: {_names(TwinFitArguments)}."
+        ),
     )
 
     def __post_init__(self) -> None:
