@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from gentwin.signaling.core.pfcp_node import PORT
 from gentwin.signaling.messages import PFCP
 
 MOST_WAITING = 4096  # datagrams
+MOST_TAKEN = 256  # datagrams that are read at a time, so that others are read as well
 LARGEST_DATAGRAM = 1 << 16
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,9 @@ class UserPlane(ABC):
 class UdpUserPlane(UserPlane, asyncio.DatagramProtocol):
     """A UPF that is reached over UDP. Datagrams of other hosts are thrown away.
 
+    Whatever has come is taken at once, so that it is heard together: an event loop reads one datagram at a time, and
+    those behind it would be asked for again before they are heard.
+
     Args:
         local: Address `host:port` of this end.
         remote: Address `host:port` to which requests are sent.
@@ -64,23 +69,41 @@ class UdpUserPlane(UserPlane, asyncio.DatagramProtocol):
         self.local, self.remote = local, split_address(remote, PORT)
         self._waiting: deque[Packet] = deque()
         self._transport: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = None
         self._ready: Callable[[], None] = lambda: None
 
     async def open(self, ready: Callable[[], None]) -> None:
         """Begins to listen."""
-        self._ready = ready
-        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: self, local_addr=split_address(self.local, PORT)
-        )
+        self._ready, loop = ready, asyncio.get_running_loop()
+        found = await loop.getaddrinfo(*split_address(self.local, PORT), type=socket.SOCK_DGRAM)
+        family, kind, protocol, _, address = found[0]
+        self._socket = socket.socket(family, kind, protocol)
+        try:
+            self._socket.setblocking(False)
+            self._socket.bind(address)
+            self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=self._socket)
+        except OSError:
+            self._socket.close()
+            raise
 
     def datagram_received(self, data: bytes, address: tuple) -> None:
-        """Called by the event loop."""
+        """Called by the event loop when something has come; takes the rest of it as well."""
+        self._keep(data, address)
+        for _ in range(MOST_TAKEN):
+            try:
+                data, address = self._socket.recvfrom(LARGEST_DATAGRAM)
+            except OSError:  # there is no more, or nobody was there to whom something was sent
+                break
+            self._keep(data, address)
+        if self._waiting:
+            self._ready()
+
+    def _keep(self, data: bytes, address: tuple) -> None:
         host, port = address[:2]
-        if host != self.remote[0] or len(self._waiting) >= MOST_WAITING:
+        if host == self.remote[0] and len(self._waiting) < MOST_WAITING:
+            self._waiting.append(Packet(PFCP, join_address(host, port), data))
+        else:
             self.lost += 1
-            return
-        self._waiting.append(Packet(PFCP, join_address(host, port), data))
-        self._ready()
 
     def error_received(self, error: OSError) -> None:
         """Called by the event loop: nobody may be there yet, and what is not answered is sent again."""

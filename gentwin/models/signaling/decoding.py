@@ -113,6 +113,26 @@ class Decoder:
         self._read(rows, [[]] * len(rows))
         return self._known[np.array(rows)] @ self._engine.head.T
 
+    def hear(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> None:
+        """Takes tokens that are read when something is to be said after them.
+
+        Args:
+            rows: Contexts, each once.
+            tokens: That each goes on with.
+
+        Raises:
+            ValueError: If a row or token is out of its range, or a row is empty and stays so.
+        """
+        self._hear(rows, tokens)
+
+    def size(self, row: int) -> int:
+        """Returns how many tokens `tokens` has."""
+        return len(self._tokens[row])
+
+    def unread(self, row: int) -> int:
+        """Returns how many tokens of a row were heard or said last and not read yet."""
+        return self._unread[row]
+
     def tokens(self, row: int) -> list[int]:
         """Returns the tokens of a row, without those it has forgotten; the last few thousand of an LSTM."""
         return list(self._tokens[row])
@@ -127,10 +147,15 @@ class Decoder:
         self._tokens[row], self._unread[row] = [], 0
 
     def slide(self, row: int) -> None:
-        """Cuts a row to half of what it can hold, if it has more, and reads that again from position 0."""
+        """Cuts a row to half of what it can hold, if it has more, and reads that again from position 0.
+
+        What was never read of a row, as `hear` leaves it, is not read now either.
+        """
         if self.length is not None and len(self._tokens[row]) > self.length // 2:
+            was_read = self._unread[row] < len(self._tokens[row])
             self._forget(row)
-            self._read([row], [[]])
+            if was_read:
+                self._read([row], [[]])
 
     def rehearse(self, heard: Sequence[int], said: Sequence[int]) -> None:
         """Takes note of an answer, as one that may be guessed from now on; no row changes.

@@ -20,6 +20,8 @@ class Conversation:
         begun: Whether something was said in it.
         timers: When each timer that runs will run out, by name.
         expired: How often a timer ran out since it was started by something else.
+        place: What stands for all of its tokens among [`Answers`][gentwin.pipelines.core_twin.answers.Answers]; None
+            if that is not known.
     """
 
     def __init__(self, number: int, resolver: Resolver, is_node: bool = False) -> None:
@@ -28,7 +30,8 @@ class Conversation:
         self.timers: dict[str, float] = {}
         self.expired: dict[str, int] = {}
         self.row: int | None = None
-        self.unseated: list[int] = []  # tokens, while it has no place in the decoder
+        self.place: int | None = None
+        self.unseated: list[int] = []  # tokens, while it has no row in the decoder
 
 
 class Conversations:
@@ -102,7 +105,7 @@ class Conversations:
         """Takes note of how long some have become, and takes their place from others if all are too long together."""
         for conversation in conversations:
             if conversation.row is not None:
-                size = len(self._decoder.tokens(conversation.row))
+                size = self._decoder.size(conversation.row)
                 self._tokens += size - self._sizes.get(conversation.number, 0)
                 self._sizes[conversation.number] = size
         while self._tokens > self._most_tokens and len(self._seated) > 1:
@@ -115,13 +118,13 @@ class Conversations:
     def rewrite(self, conversation: Conversation, tokens: list[int]) -> None:
         """Puts other tokens in place of those of a conversation."""
         self._unseat(conversation, keep=False)
-        conversation.unseated = tokens
+        conversation.unseated, conversation.place = tokens, None
 
     def restart(self, conversation: Conversation) -> None:
         """Begins a conversation anew: what was said is forgotten, what is known of the UE stays."""
         self._unseat(conversation, keep=False)
         conversation.resolver.forget_names()
-        conversation.begun, conversation.unseated = False, []
+        conversation.begun, conversation.unseated, conversation.place = False, [], None
 
     def _unseat(self, conversation: Conversation, keep: bool = True) -> None:
         if conversation.row is None:
@@ -130,7 +133,7 @@ class Conversations:
             conversation.unseated = self._decoder.tokens(conversation.row)
         self._decoder.reset(conversation.row)
         self._free.append(conversation.row)
-        conversation.row = None
+        conversation.row = conversation.place = None
         self._seated.pop(conversation.number, None)
         self._tokens -= self._sizes.pop(conversation.number, 0)
 

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from gentwin.signaling.core import n1, n2, n4
+from gentwin.signaling.dialogue.bindings import Bindings, canonicalise
 from gentwin.signaling.dialogue.directions import FROM_AMF, FROM_GNB, FROM_SMF, FROM_UPF
 from gentwin.signaling.dialogue.linear import to_tokens
 from gentwin.signaling.fields import Fields
@@ -148,10 +149,10 @@ def of_length(message: Message, most: int) -> Refusal | None:
     """Returns why a message is too long to be read; None if it is not.
 
     Args:
-        message: With NAS opened.
+        message: With NAS opened. Identifiers count as what stands for them, one token each.
         most: Tokens that it may have.
     """
-    length = len(to_tokens(message))
+    length = len(to_tokens(canonicalise(message, Bindings())[0]))
     return Refusal(f"`{message.name}` must be at most {most} tokens long, got {length}") if length > most else None
 
 

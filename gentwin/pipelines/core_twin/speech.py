@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gentwin.models.signaling import SignalingTokenizer
 from gentwin.models.signaling.decoding import Decoder
 from gentwin.models.signaling.guides import TurnGuide
 from gentwin.pipelines.core_twin import refusals
+from gentwin.pipelines.core_twin.answers import Answers, Key
 from gentwin.pipelines.core_twin.conversations import Conversation, Conversations
 from gentwin.pipelines.core_twin.datagrams import RESPONSE, Datagrams
 from gentwin.pipelines.core_twin.journal import Journal
@@ -27,7 +29,9 @@ from gentwin.signaling.records import decode_message, encode_record
 from gentwin.signaling.turns.names import names_of
 
 MOST_SAID, MOST_WARM = 1024, 64  # tokens of an answer, and of one to nobody
+MOST_UNREAD = 1024  # tokens that are read at once at most, when the model is asked after long
 ROOM = 256  # tokens below which a conversation is cut when there is time
+KEPT_MESSAGES = 4096
 STREAMS = 9  # for UEs; stream 0 is that of nodes
 FROM_CORE = {NGAP: AMF_TO_GNB, PFCP: SMF_TO_UPF}
 
@@ -47,6 +51,25 @@ class Stimulus:
     tokens: list[str]
     heard: Message | None = None
     peer: str = ""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A stimulus as the decoder takes it, and the answer.
+
+    Args:
+        conversation: Which.
+        heard: Tokens that the decoder does not have.
+        bound: How many identifiers of each type can be referred to.
+        key: What the answer depends on.
+        said: Tokens of the answer.
+    """
+
+    conversation: Conversation
+    heard: list[int]
+    bound: dict[str, int]
+    key: Key
+    said: list[int] = field(default_factory=list)
 
 
 class Speech:
@@ -80,6 +103,7 @@ class Speech:
         self._automaton = tokenizer.automaton(bounds=None)
         self._wait = tokenizer.vocabulary.ids[WAIT]
         self._full: list[Conversation] = []
+        self._answers = Answers()
 
     def answer(self, stimuli: Sequence[Stimulus], now: float) -> Iterator[tuple[Stimulus, list[Packet]]]:
         """Yields each stimulus with the packets that go out because of it; each conversation is there once."""
@@ -107,6 +131,7 @@ class Speech:
         for conversation in self._full:
             if conversation.row is not None:
                 self._decoder.slide(conversation.row)
+                conversation.place = None
         self._full.clear()
 
     # ------------------------------------------------------------ tokens
@@ -115,22 +140,64 @@ class Speech:
         """Returns the tokens of the answers."""
         conversations = [stimulus.conversation for stimulus in stimuli]
         unread = self._conversations.seat(conversations)
-        heard = [
-            [*before, *self._tokenizer.vocabulary.encode(stimulus.tokens)]
-            for before, stimulus in zip(unread, stimuli, strict=True)
+        turns = [
+            self._turn(conversation, before, self._tokenizer.vocabulary.encode(stimulus.tokens))
+            for conversation, before, stimulus in zip(conversations, unread, stimuli, strict=True)
         ]
-        guides = [
-            TurnGuide(self._automaton, conversation.resolver.bindings.counts, begins=not conversation.begun)
-            for conversation in conversations
-        ]
-        rows = [conversation.row for conversation in conversations]
-        answers = self._decoder.respond(rows, guides, {self._wait}, heard, most=MOST_SAID)
+        left = turns
+        while left:
+            asked, again = {}, []
+            for turn in left:
+                if self._say_again(turn):
+                    continue
+                if turn.key in asked:
+                    again.append(turn)  # the model is asked once
+                else:
+                    asked[turn.key] = turn
+            self._ask([*asked.values()])
+            left = again
         for conversation in conversations:
             room = self._decoder.room(conversation.row)
             if room is not None and room < ROOM:
                 self._full.append(conversation)
         self._conversations.settle(conversations)
-        return [self._tokenizer.convert_ids_to_tokens(answer) for answer in answers]
+        words = self._tokenizer.vocabulary.tokens
+        return [[words[token] for token in turn.said] for turn in turns]
+
+    def _turn(self, conversation: Conversation, before: list[int], new: list[int]) -> _Turn:
+        """Returns what is to be answered, after tokens that the decoder does not have and those that are new."""
+        if conversation.place is None:
+            row = self._decoder.tokens(conversation.row)
+            conversation.place = self._answers.place([*row, *before])
+        bound = conversation.resolver.bindings.counts
+        key = self._answers.key(conversation.place, new, not conversation.begun, bound)
+        return _Turn(conversation, [*before, *new], bound, key)
+
+    def _say_again(self, turn: _Turn) -> bool:
+        """Lets a conversation go on with what was answered before in the same place, if the decoder can hold that."""
+        found, row = self._answers.find(turn.key), turn.conversation.row
+        if found is None:
+            return False
+        tokens = [*turn.heard, *found.tokens]
+        room, unread = self._decoder.room(row), self._decoder.unread(row)
+        if unread + len(tokens) > MOST_UNREAD or (room is not None and len(tokens) > room):
+            return False
+        self._decoder.hear([row], [tokens])
+        turn.said, turn.conversation.place = found.tokens, found.place
+        return True
+
+    def _ask(self, turns: Sequence[_Turn]) -> None:
+        """Lets the model answer, and takes note of what it says."""
+        rows = [turn.conversation.row for turn in turns]
+        guides = [TurnGuide(self._automaton, turn.bound, begins=not turn.conversation.begun) for turn in turns]
+        sizes = [self._decoder.size(row) + len(turn.heard) for row, turn in zip(rows, turns, strict=True)]
+        answers = self._decoder.respond(
+            rows, guides, {self._wait}, [turn.heard for turn in turns], most=MOST_SAID
+        )
+        for row, turn, size, said in zip(rows, turns, sizes, answers, strict=True):
+            turn.said = said
+            whole = self._decoder.size(row) == size + len(said)  # nothing was forgotten meanwhile
+            turn.conversation.place = self._answers.add(turn.key, said).place if whole else None
 
     def _say(self, stimulus: Stimulus, tokens: list[str], now: float) -> list[Packet]:
         """Returns what goes out for the tokens of an answer; what cannot be said is replaced by an error."""
@@ -140,8 +207,8 @@ class Speech:
         while done < len(tokens) and tokens[done] != WAIT:
             try:
                 end = tokens.index(END, done) + 1
-                canonical = to_message(unframed(tokens[done:end]).tokens)
-                out += self._utter(stimulus, canonical, now)
+                canonical, names = _read(tuple(tokens[done:end]))
+                out += self._utter(stimulus, canonical, names, now)
             except (SignalingError, GrammarError, ValueError) as error:
                 reason = f"the answer cannot be given: {error}"
                 break
@@ -175,7 +242,7 @@ class Speech:
         try:
             error = refusals.of_silence(stimulus.heard, resolver, protocols)
             if error is not None:
-                out = self._utter(stimulus, error, now)
+                out = self._utter(stimulus, error, names_of(error), now)
                 words = to_tokens(resolver.name_identifiers(error))
                 kept += encode(framed(words, FROM_CORE[error.protocol], begins=not conversation.begun))
                 conversation.begun = True
@@ -186,9 +253,9 @@ class Speech:
 
     # ------------------------------------------------------------ packets
 
-    def _utter(self, stimulus: Stimulus, canonical: Message, now: float) -> list[Packet]:
-        """Returns the packets of a message, and takes note of what follows from it."""
-        conversation, names = stimulus.conversation, names_of(canonical)
+    def _utter(self, stimulus: Stimulus, canonical: Message, names: Sequence[str], now: float) -> list[Packet]:
+        """Returns the packets of a message, and takes note of what follows from it and from those inside."""
+        conversation = stimulus.conversation
         message = conversation.resolver.say(canonical, now)
         stream = _stream(message)
         packets = [
@@ -211,6 +278,13 @@ class Speech:
             return [*self._stations]
         found = stimulus.conversation.resolver.receiver(message) or stimulus.peer
         return [found] if found else []
+
+
+@lru_cache(KEPT_MESSAGES)
+def _read(tokens: tuple[str, ...]) -> tuple[Message, tuple[str, ...]]:
+    """Returns the message of tokens that begin with a direction, and the names of it and of those inside."""
+    message = to_message(unframed(tokens).tokens)
+    return message, names_of(message)
 
 
 def _stream(message: Message) -> int:

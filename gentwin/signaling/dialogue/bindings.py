@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from gentwin.signaling.dialogue.leaves import Number
@@ -94,7 +95,7 @@ class Identifiers(Bindings):
 
     def copy(self) -> Identifiers:
         """Returns bindings that know the same and go their own way."""
-        other = Identifiers(self.state)
+        other = Identifiers(self._values)
         other._giving = self._giving
         return other
 
@@ -186,7 +187,26 @@ def _in_message(group: Group, message: Message, replace: Replace) -> Message:
 
 
 def _in_fields(group: Group, fields: Fields, replace: Replace) -> Fields:
-    return Fields([(name, _in_value(group.named.get(name, ()), value, replace)) for name, value in fields])
+    named = _with_slots(group)
+    return Fields([(name, _in_value(named[name], value, replace) if name in named else value) for name, value in fields])
+
+
+@cache
+def _with_slots(group: Group) -> dict[str, tuple[Member, ...]]:
+    """Returns the members of a group that hold slots, or may have them somewhere inside, by name."""
+    return {name: found for name, found in group.named.items() if any(_may_hold(member, (group,)) for member in found)}
+
+
+def _may_hold(member: Member, around: tuple[Group, ...]) -> bool:
+    """Returns whether a field holds a slot, or may have one inside; a message, or a group inside itself, may."""
+    if member.slot is not None:
+        return True
+    nodes = member.node.nodes if isinstance(member.node, Alternatives) else (member.node,)
+    return any(
+        isinstance(node, Carried)
+        or (isinstance(node, Group) and (node in around or any(_may_hold(m, (*around, node)) for m in node.members)))
+        for node in nodes
+    )
 
 
 def _in_value(members: Sequence[Member], value: Any, replace: Replace) -> Value:

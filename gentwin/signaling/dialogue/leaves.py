@@ -6,6 +6,7 @@ import ipaddress
 import string
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from gentwin.signaling.fields import Bits, Value
@@ -66,6 +67,12 @@ class Coded(ABC):
     def allowed(self, state: Any) -> Iterable[int]:
         """Returns the octets that may follow in a state."""
         return OCTETS
+
+
+@lru_cache(512)
+def _octets_within(mask: int, needed: bool) -> list[int]:
+    """Returns the octets with no other bits than a mask, without 0 if one of them is needed."""
+    return [octet for octet in OCTETS if not octet & ~mask and (octet or not needed)]
 
 
 def same(one: Any, other: Any) -> bool:
@@ -166,8 +173,7 @@ class FlagNames(Coded):
         return self.masks[len(data)], bool(needed)
 
     def allowed(self, state: tuple[int, bool]) -> Iterable[int]:
-        mask, needed = state
-        return [octet for octet in OCTETS if not octet & ~mask and (octet or not needed)]
+        return _octets_within(*state)
 
 
 class Opaque(Coded):
