@@ -191,9 +191,7 @@ class Speech:
         rows = [turn.conversation.row for turn in turns]
         guides = [TurnGuide(self._automaton, turn.bound, begins=not turn.conversation.begun) for turn in turns]
         sizes = [self._decoder.size(row) + len(turn.heard) for row, turn in zip(rows, turns, strict=True)]
-        answers = self._decoder.respond(
-            rows, guides, {self._wait}, [turn.heard for turn in turns], most=MOST_SAID
-        )
+        answers = self._decoder.respond(rows, guides, {self._wait}, [turn.heard for turn in turns], most=MOST_SAID)
         for row, turn, size, said in zip(rows, turns, sizes, answers, strict=True):
             turn.said = said
             whole = self._decoder.size(row) == size + len(said)  # nothing was forgotten meanwhile

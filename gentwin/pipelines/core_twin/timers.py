@@ -14,6 +14,7 @@ from gentwin.signaling.turns.triggers import TIMER_RULES
 if TYPE_CHECKING:
     from gentwin.pipelines.core_twin.conversations import Conversation
 
+LEAST_KEPT = 1024  # timers, running or stopped
 IMPLICIT, HEARTBEAT = "implicit_deregistration", "heartbeat"
 ASSOCIATED = frozenset({"AssociationSetupResponse", "HeartbeatResponse"})
 
@@ -34,6 +35,7 @@ class Timers:
         self._timing = timing
         self._heap: list[tuple[float, int, Conversation, str]] = []
         self._order = count()
+        self._limit = LEAST_KEPT
 
     def start(self, conversation: Conversation, name: str, now: float) -> None:
         """Lets a timer run from now on.
@@ -48,6 +50,10 @@ class Timers:
     def resume(self, conversation: Conversation, name: str, end: float) -> None:
         """Lets a timer run until a time, in seconds."""
         conversation.timers[name] = end
+        if len(self._heap) >= self._limit:  # those that were stopped are let go, not only when their time has come
+            self._heap = [entry for entry in self._heap if self._runs(*entry)]
+            heapq.heapify(self._heap)
+            self._limit = max(LEAST_KEPT, 2 * len(self._heap))
         heapq.heappush(self._heap, (end, next(self._order), conversation, name))
 
     def said(self, conversation: Conversation, names: Collection[str], now: float) -> None:

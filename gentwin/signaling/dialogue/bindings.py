@@ -188,7 +188,9 @@ def _in_message(group: Group, message: Message, replace: Replace) -> Message:
 
 def _in_fields(group: Group, fields: Fields, replace: Replace) -> Fields:
     named = _with_slots(group)
-    return Fields([(name, _in_value(named[name], value, replace) if name in named else value) for name, value in fields])
+    return Fields(
+        [(name, _in_value(named[name], value, replace) if name in named else value) for name, value in fields]
+    )
 
 
 @cache
