@@ -169,7 +169,30 @@ def test_damaged_states_are_refused(model):
     assert decoder.tokens(0) == tokens_of(9)[0]
 
 
+def test_what_was_only_heard_is_read_when_it_is_needed(model):
+    decoder, whole, (first, second, third) = Decoder(model, rows=2), Decoder(model), tokens_of(40, 30, 5)
+    decoder.append([0, 1], [first, third])
+    decoder.hear([0], [second])
+    assert (decoder.size(0), decoder.unread(0), decoder.unread(1)) == (70, 30, 0)
+    assert decoder.tokens(0) == first + second
+    expected = whole.append([0], [first + second + third])
+    assert np.array_equal(decoder.append([0], [third]), expected)
+    assert decoder.unread(0) == 0
+
+
 # A full row
+
+
+@pytest.mark.parametrize("was_read", [True, False])
+def test_row_that_slides_is_read_if_it_was(was_read):
+    decoder, (tokens,) = Decoder(TWINS["transformer"], length=64), tokens_of(60)
+    (decoder.append if was_read else decoder.hear)([0], [tokens])
+    decoder.slide(0)
+    assert decoder.tokens(0) == tokens[-32:]
+    assert decoder.unread(0) == (0 if was_read else 32)
+    np.testing.assert_allclose(
+        decoder.append([0], [[3]])[0], logits_of(TWINS["transformer"], [*tokens[-32:], 3]), atol=1e-5
+    )
 
 
 def test_full_row_keeps_its_last_half():

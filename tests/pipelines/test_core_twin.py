@@ -45,11 +45,11 @@ def twin() -> tuple:
 class Scene:
     """A core twin and its other side, one thing at a time."""
 
-    def __init__(self, twin: tuple, policy: Policy | None = None, configuration=CONFIGURATION) -> None:
+    def __init__(self, twin: tuple, policy: Policy | None = None, configuration=CONFIGURATION, **sizes: int) -> None:
         self.events: list = []
         self.subscribers = Subscribers()
         network = CoreNetwork(configuration.network, self.subscribers, policy=policy, random=Random(1))
-        self.core = CoreTwin(*twin, network, rows=8, listener=self.events.append)
+        self.core = CoreTwin(*twin, network, **{"rows": 8, **sizes}, listener=self.events.append)
         self.loop = ClosedLoop(self.core, configuration, seed=1, subscribers=self.subscribers)
 
     def begin(self) -> Scene:
@@ -132,6 +132,36 @@ def test_same_seed_same_bytes(twin):
     first = bytes_said()
     assert len(first) > 50
     assert first == bytes_said()
+
+
+@pytest.mark.parametrize("sizes", [{}, {"rows": 2, "most_tokens": 600}], ids=["room for all", "two rows"])
+def test_answers_are_the_same_whether_they_were_given_before_or_not(twin, sizes):
+    def bytes_said(most_answers: int) -> list[bytes]:
+        configuration = SynthesisConfiguration(ues=4, duration=9.0, workload=CONFIGURATION.workload)
+        scene = Scene(twin, configuration=configuration, most_answers=most_answers, **sizes)
+        scene.loop.run()
+        return [encode_record(event.record) for event in scene.events if event.kind == "said"]
+
+    asked = bytes_said(0)
+    assert len(asked) > 50
+    assert bytes_said(1000) == asked
+
+
+def test_model_is_not_asked_again_what_it_was_asked_before(scene):
+    peer, decoder = next(iter(scene.core.stations)), scene.core._speech._decoder
+    heard = (event.record for event in scene.events if event.kind == "heard" and event.peer == peer)
+    request = next(record.raw for record in heard if record.message.name == "NGSetupRequest")
+
+    def answer() -> tuple[list[bytes], int, int]:
+        scene.core.lose(peer, scene.now)
+        packets = scene.core.hear([Packet(NGAP, peer, request)], scene.now)
+        (row,) = [known.row for known in scene.core._conversations if known.number == scene.core.stations[peer]]
+        return [packet.data for packet in packets], decoder.size(row), decoder.unread(row)
+
+    (said, size, unread), again = answer(), answer()
+    assert len(said) == 1 and size > 20
+    assert unread == size, "the station set up its link before"
+    assert again == (said, size, unread)
 
 
 def test_policy_rejects_with_cause_and_back_off(twin):

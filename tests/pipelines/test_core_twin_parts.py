@@ -1,4 +1,6 @@
-"""Timers, datagrams and conversations of a core, each by itself."""
+"""Timers, datagrams, conversations and answers of a core, each by itself."""
+
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -6,9 +8,10 @@ import torch
 
 from gentwin.models.signaling import SignalingTokenizer, SignalingTwinConfig, SignalingTwinForCausalLM
 from gentwin.models.signaling.decoding import Decoder
+from gentwin.pipelines.core_twin.answers import Answers
 from gentwin.pipelines.core_twin.conversations import Conversations
 from gentwin.pipelines.core_twin.datagrams import Datagrams
-from gentwin.pipelines.core_twin.timers import HEARTBEAT, Timers
+from gentwin.pipelines.core_twin.timers import HEARTBEAT, IMPLICIT, Timers
 from gentwin.signaling.core import n4
 from gentwin.signaling.core.configuration import NetworkConfiguration, Timing
 from gentwin.signaling.core.control_plane import Packet
@@ -83,6 +86,27 @@ def test_timers_of_conversations_run_out_in_their_order(conversations):
         (other.number, "<timer:T3570>"),
         (one.number, "<timer:T3550>"),
     ]
+
+
+def test_stopped_timers_keep_nobody(conversations):
+    timers, met = Timers(Timing()), WeakSet()
+    for _ in range(4000):
+        conversation = conversations.begin()
+        met.add(conversation)
+        timers.start(conversation, IMPLICIT, 0.0)
+        timers.stop(conversation, IMPLICIT)
+        conversations.end(conversation)
+    assert len(met) < 2000, "the hour of their timer is not waited for"
+
+
+def test_timers_that_run_stay_among_many_that_were_stopped(conversations):
+    timers, (one, other) = Timers(Timing(heartbeat=11.0)), (conversations.begin(), conversations.begin())
+    timers.start(one, HEARTBEAT, 1.0)
+    for _ in range(4000):
+        timers.start(other, IMPLICIT, 0.0)
+        timers.stop(other, IMPLICIT)
+    assert timers.due() == 12.0
+    assert [found for found, _ in timers.expire(1e9)] == [one]
 
 
 # ---------------------------------------------------------------- datagrams
@@ -170,3 +194,45 @@ def test_checkpoint_holds_conversations(conversations, tokenizer):
     assert (found.is_node, found.begun, found.timers) == (True, True, {"heartbeat": 11.0})
     assert conversations.tokens(found) == [5, 6, 7]
     assert conversations.state_dict() == saved
+
+
+# ---------------------------------------------------------------- answers
+
+
+def test_answer_is_found_by_all_that_it_depends_on():
+    answers = Answers(most=100)
+    begin, bound = answers.place([]), {"TMSI": 1, "SEID": 2}
+    key = answers.key(begin, [5, 6], True, bound)
+    place = answers.add(key, [7, 8])
+    assert answers.find(answers.key(begin, [5, 6], True, {"SEID": 2, "TMSI": 1})) == ([7, 8], place)
+    others = [
+        answers.key(place, [5, 6], True, bound),
+        answers.key(begin, [5], True, bound),
+        answers.key(begin, [5, 6], False, bound),
+        answers.key(begin, [5, 6], True, {"TMSI": 2, "SEID": 2}),
+    ]
+    assert [answers.find(other) for other in others] == [None] * 4
+
+
+def test_same_tokens_are_the_same_place():
+    answers = Answers(most=100)
+    assert answers.place([1, 2]) == answers.place([1, 2])
+    assert len({answers.place([1, 2]), answers.place([1]), answers.place([])}) == 3
+
+
+def test_answers_that_were_not_given_for_long_are_forgotten():
+    answers = Answers(most=2)
+    keys = [answers.key(0, [heard], False, {}) for heard in range(3)]
+    for key in keys[:2]:
+        answers.add(key, [9])
+    assert answers.find(keys[0]) is not None
+    answers.add(keys[2], [9])
+    assert [answers.find(key) is not None for key in keys] == [True, False, True]
+
+
+@pytest.mark.parametrize("most, length", [(0, 1), (100, 1000)], ids=["none", "long"])
+def test_answers_that_are_not_remembered(most, length):
+    answers = Answers(most)
+    key = answers.key(answers.place([]), [5] * length, False, {})
+    assert answers.add(key, [9]) != answers.add(key, [9])
+    assert answers.find(key) is None

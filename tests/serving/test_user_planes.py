@@ -95,6 +95,39 @@ def test_real_upf_is_associated_over_udp_and_strangers_are_not_heard():
     asyncio.run(main())
 
 
+def test_datagrams_that_came_together_are_taken_together():
+    remote, count = "127.0.0.21", 50
+
+    async def main() -> list[Packet]:
+        port = free_port("127.0.0.1")
+        plane, ready = UdpUserPlane(f"127.0.0.1:{port}", f"{remote}:8805"), asyncio.Event()
+        await plane.open(ready.set)
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upf:
+                upf.bind((remote, 0))
+                for number in range(count):
+                    upf.sendto(bytes([number]), ("127.0.0.1", port))
+            async with asyncio.timeout(20):
+                await ready.wait()
+            return plane.take(100)
+        finally:
+            plane.close()
+
+    assert [packet.data for packet in asyncio.run(main())] == [bytes([number]) for number in range(count)]
+
+
+def test_address_of_another_is_an_error():
+    async def main() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            plane = UdpUserPlane(f"127.0.0.1:{other.getsockname()[1]}", "127.0.0.21:8805")
+            with pytest.raises(OSError):
+                await plane.open(lambda: None)
+            plane.close()
+
+    asyncio.run(main())
+
+
 def test_emulated_upf_with_its_own_socket():
     network = replace(NETWORK, upf_address="127.0.0.19", smf_address="127.0.0.20")
 

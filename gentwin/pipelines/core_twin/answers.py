@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, count
 from typing import NamedTuple
 
-KEPT = 16_384
+LONGEST = 512  # tokens that are heard and said in an answer that is remembered
+ANSWERS_PER_PLACE = 16  # that is found by its tokens, which may be many
+
 Key = tuple
 """Place, tokens that are heard, whether they begin a context, and how many identifiers of each type there are."""
 
@@ -34,11 +36,11 @@ class Answers:
     place, what is heard and answered leads to the next one.
 
     Args:
-        kept: How many answers, and how many places that were found by their tokens.
+        most: How many answers; 0 to remember none.
     """
 
-    def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._answers: OrderedDict[Key, Answer] = OrderedDict()
         self._places: OrderedDict[tuple[int, ...], int] = OrderedDict()
         self._next = count()
@@ -52,8 +54,12 @@ class Answers:
         Args:
             tokens: All that it has.
         """
-        found = self._places.pop(tuple(tokens), None)
-        return self._keep(self._places, tuple(tokens), next(self._next) if found is None else found)
+        key = tuple(tokens)
+        found = self._places.pop(key, None)
+        self._places[key] = next(self._next) if found is None else found
+        if len(self._places) * ANSWERS_PER_PLACE > self._most + ANSWERS_PER_PLACE:
+            self._places.popitem(last=False)
+        return self._places[key]
 
     @staticmethod
     def key(place: int, heard: Sequence[int], begins: bool, bound: Mapping[str, int]) -> Key:
@@ -69,15 +75,16 @@ class Answers:
 
     def find(self, key: Key) -> Answer | None:
         """Returns an answer that was given before; None if there is none."""
-        found = self._answers.pop(key, None)
-        return None if found is None else self._keep(self._answers, key, found)
+        found = self._answers.get(key)
+        if found is not None:
+            self._answers.move_to_end(key)
+        return found
 
-    def add(self, key: Key, tokens: list[int]) -> Answer:
-        """Takes an answer, and returns it with the place that follows."""
-        return self._keep(self._answers, key, Answer(tokens, next(self._next)))
-
-    def _keep(self, known: OrderedDict, key: tuple, value: object) -> object:
-        known[key] = value
-        if len(known) > self._kept:
-            known.popitem(last=False)
-        return value
+    def add(self, key: Key, tokens: list[int]) -> int:
+        """Takes an answer, and returns the place that follows."""
+        answer = Answer(tokens, next(self._next))
+        if len(key[1]) + len(tokens) <= LONGEST:
+            self._answers[key] = answer
+            if len(self._answers) > self._most:
+                self._answers.popitem(last=False)
+        return answer.place

@@ -84,6 +84,7 @@ class Speech:
         journal: Told of what goes out.
         user_plane: Address of the user plane.
         stations: Conversation of each base station whose link is set up, by its address.
+        answers: Of the model, that are said again.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Speech:
         journal: Journal,
         user_plane: str,
         stations: dict[str, int],
+        answers: Answers,
     ) -> None:
         self._decoder, self._tokenizer, self._conversations = decoder, tokenizer, conversations
         self._timers, self._datagrams, self._journal = timers, datagrams, journal
@@ -103,7 +105,7 @@ class Speech:
         self._automaton = tokenizer.automaton(bounds=None)
         self._wait = tokenizer.vocabulary.ids[WAIT]
         self._full: list[Conversation] = []
-        self._answers = Answers()
+        self._answers = answers
 
     def answer(self, stimuli: Sequence[Stimulus], now: float) -> Iterator[tuple[Stimulus, list[Packet]]]:
         """Yields each stimulus with the packets that go out because of it; each conversation is there once."""
@@ -144,18 +146,14 @@ class Speech:
             self._turn(conversation, before, self._tokenizer.vocabulary.encode(stimulus.tokens))
             for conversation, before, stimulus in zip(conversations, unread, stimuli, strict=True)
         ]
-        left = turns
-        while left:
-            asked, again = {}, []
-            for turn in left:
-                if self._say_again(turn):
-                    continue
-                if turn.key in asked:
-                    again.append(turn)  # the model is asked once
-                else:
-                    asked[turn.key] = turn
-            self._ask([*asked.values()])
-            left = again
+        asked, again = {}, []
+        for turn in turns:
+            if turn.key in asked:
+                again.append(turn)  # the model is asked once
+            elif not self._say_again(turn):
+                asked[turn.key] = turn
+        self._ask([*asked.values()])
+        self._ask([turn for turn in again if not self._say_again(turn)])
         for conversation in conversations:
             room = self._decoder.room(conversation.row)
             if room is not None and room < ROOM:
@@ -195,7 +193,7 @@ class Speech:
         for row, turn, size, said in zip(rows, turns, sizes, answers, strict=True):
             turn.said = said
             whole = self._decoder.size(row) == size + len(said)  # nothing was forgotten meanwhile
-            turn.conversation.place = self._answers.add(turn.key, said).place if whole else None
+            turn.conversation.place = self._answers.add(turn.key, said) if whole else None
 
     def _say(self, stimulus: Stimulus, tokens: list[str], now: float) -> list[Packet]:
         """Returns what goes out for the tokens of an answer; what cannot be said is replaced by an error."""

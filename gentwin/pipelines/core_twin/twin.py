@@ -13,6 +13,7 @@ from gentwin.models.signaling import SignalingTokenizer
 from gentwin.models.signaling.configuration_signaling import SEPARATE
 from gentwin.models.signaling.decoding import Decoder
 from gentwin.pipelines.core_twin import refusals
+from gentwin.pipelines.core_twin.answers import Answers
 from gentwin.pipelines.core_twin.conversations import Conversation, Conversations
 from gentwin.pipelines.core_twin.datagrams import REQUEST, RESPONSE, Datagrams
 from gentwin.pipelines.core_twin.journal import Journal, Listener
@@ -54,6 +55,8 @@ class CoreTwin:
         network: Configuration, subscribers, policy and allocators of the core.
         rows: How many conversations are answered at a time, and are kept ready to be.
         most_tokens: Number of tokens of all conversations that are kept ready, of 2 KB each with the default sizes.
+        most_answers: Number of answers of the model that are remembered, to say them again where all that was said
+            before them is the same, of some 2 KB each; 0 for none.
         listener: Told of everything that happens.
 
     Attributes:
@@ -80,6 +83,7 @@ class CoreTwin:
         *,
         rows: int = 1024,
         most_tokens: int = 500_000,
+        most_answers: int = 16_384,
         listener: Listener | None = None,
     ) -> None:
         model.config.check_tokenizer(tokenizer)
@@ -105,6 +109,7 @@ class CoreTwin:
             self._journal,
             configuration.upf_address,
             self.stations,
+            Answers(most_answers),
         )
         self._speech.warm_up()
 
@@ -129,7 +134,7 @@ class CoreTwin:
             policy: Asked where an answer depends on load; everything is admitted if not given.
             home_keys: Private keys of the home network by identifier, 32 bytes each.
             clock: Returns the time in seconds since 1970.
-            **arguments: As of the constructor: `rows`, `most_tokens`, `listener`.
+            **arguments: As of the constructor: `rows`, `most_tokens`, `most_answers`, `listener`.
 
         Raises:
             CheckpointError: If it is no message twin, or is damaged.
