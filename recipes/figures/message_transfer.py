@@ -3,7 +3,8 @@
 The twin has learnt from the recorded core and from traffic like it. The other core takes the order of the
 specification: it accepts a registration before its context is set up, refuses with other causes and messages, and has
 other timers. It is learnt from `k` of its dialogues: by all weights, by the upper half of the layers, by adapters
-(LoRA), and from scratch, with as many steps each. Judged are dialogues of seeds that nobody has learnt from.
+(LoRA), and from scratch, with as many steps each; at the number of the goal with several seeds. Judged are dialogues
+of seeds that nobody has learnt from.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from recipes.figures.result import Result
 GOAL = "k = 100 dialogues of another core: adapted >= 95 % exact messages, ahead of from scratch, intervals apart"
 CONFIG = ROOT / "recipes/signaling_transfer.yaml"
 FOLDER = ROOT / "outputs/figures/message_transfer"
-COUNTS, QUICK_COUNTS, GOAL_COUNT = (10, 30, 100, 300), (100,), 100
+GOAL_COUNT = 100
+STEPS = {10: 50, 30: 100, GOAL_COUNT: 200, 300: 300}
+"""Of training, by number of dialogues."""
 SEEDS, QUICK_SEEDS = 3, 1
 DIALOGUES, QUICK_DIALOGUES = 60, 12
 FIRST_SEED = 8_000_000  # far from those of training
@@ -64,9 +67,10 @@ def measure(full: bool, seed: int) -> Result:
         return judge(twin(str(folder)), asked, automaton, ROWS).scores.messages.value
 
     options = {name: given for name, given in methods(start).items() if full or name in QUICK_METHODS}
-    seeds = range(seed, seed + (SEEDS if full else QUICK_SEEDS))
+    several = range(seed, seed + (SEEDS if full else QUICK_SEEDS))
     curves: dict[str, dict[int, list[float]]] = {name: {} for name in options}
-    for count in COUNTS if full else QUICK_COUNTS:
+    for count in STEPS if full else (GOAL_COUNT,):
+        seeds = several if count == GOAL_COUNT else several[:1]
         for name, given in options.items():
             curves[name][count] = [exact(trained(name, count, given, each)) for each in seeds]
     found = {name: {count: _summary(values) for count, values in curve.items()} for name, curve in curves.items()}
@@ -91,6 +95,7 @@ def trained(name: str, count: int, options: list[str], seed: int) -> Path:
     folder = FOLDER / f"{name}-{count}-{seed}"
     if not (folder / "metrics.json").is_file():
         few = ["--train_dialogues", str(count), "--split_seed", str(seed), "--seed", str(seed)]
+        few += ["--max_steps", str(STEPS[count])]
         given = ["--config", str(CONFIG), *few, *options, "--output_dir", str(folder), "--disable_tqdm", "true"]
         command = [sys.executable, str(ROOT / "recipes/train_twin.py"), *given]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from gentwin.hub import list_checkpoints, resolve
 from gentwin.signaling.core import Subscribers, read_subscribers
@@ -14,13 +15,37 @@ from recipes.figures.recordings import ROOT, recordings
 SUBSCRIBERS = ROOT / "data/signaling/subscribers.yaml"
 
 
+class Recipe(NamedTuple):
+    """How a twin is trained.
+
+    Args:
+        config: YAML file.
+        folder: Where it is left.
+        options: Beside the file.
+    """
+
+    config: str
+    folder: str
+    options: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command that trains it."""
+        return f"accelerate launch recipes/train_twin.py --config {self.config} {self.options}".rstrip()
+
+
+def _together(config: str, folder: str, more: str = "") -> Recipe:
+    """Returns the recipe of a twin that answers all UEs in one sequence."""
+    return Recipe(config, folder, f"--model_config.view interleaved {more}--max_steps 1000 --output_dir {folder}")
+
+
+_LONG = "--sequence_length 2048 --model_config.max_position_embeddings 2048 --global_batch_size 1 "
 RECIPES = {
-    "signaling-open5gs": "recipes/signaling.yaml",
-    "signaling-open5gs-lstm": "recipes/signaling_lstm.yaml",
-    "signaling-interleaved": "recipes/signaling_interleaved.yaml",
-    "signaling-interleaved-lstm": "recipes/signaling_interleaved_lstm.yaml",
+    "signaling-open5gs": Recipe("recipes/signaling.yaml", "outputs/signaling"),
+    "signaling-open5gs-lstm": Recipe("recipes/signaling_lstm.yaml", "outputs/signaling_lstm"),
+    "signaling-interleaved": _together("recipes/signaling.yaml", "outputs/signaling_interleaved", _LONG),
+    "signaling-interleaved-lstm": _together("recipes/signaling_lstm.yaml", "outputs/signaling_interleaved_lstm"),
 }
-"""What twins are trained by."""
 
 
 def checkpoint(name: str) -> str | None:
@@ -31,8 +56,7 @@ def checkpoint(name: str) -> str | None:
     """
     if f"gentwin/{name}" in list_checkpoints():
         return resolve(f"gentwin/{name}")
-    config = ROOT / RECIPES[name]
-    folder = ROOT / read_yaml(config)["output_dir"] if config.is_file() else ROOT
+    folder = ROOT / RECIPES[name].folder
     return str(folder) if (folder / "config.json").is_file() else None
 
 
@@ -47,7 +71,7 @@ def required(name: str) -> str:
     """
     found = checkpoint(name)
     if found is None:
-        command = f"accelerate launch recipes/train_twin.py --config {RECIPES[name]}"
+        command = RECIPES[name].command
         raise FileNotFoundError(f"gentwin/{name} is not shipped and was not trained; train it with `{command}`")
     return found
 

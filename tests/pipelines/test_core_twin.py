@@ -170,7 +170,7 @@ def test_policy_rejects_with_cause_and_back_off(twin):
     scene.loop.run_until_quiet()
     said = [event.record.message for event in scene.events if event.kind == "said"]
     (reject,) = [message for message in said if message.get("nas_pdu.cause_5gmm") == 22]
-    assert reject["nas_pdu.t3346_value.value"] > 0
+    assert (reject["nas_pdu.t3346_value.unit"], reject["nas_pdu.t3346_value.value"]) == ("2 s", 30)
 
 
 def test_core_deregisters_a_ue(scene):

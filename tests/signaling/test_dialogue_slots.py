@@ -7,6 +7,8 @@ from ipaddress import ip_address
 
 import pytest
 
+from gentwin.signaling.core import NetworkConfiguration, n1
+from gentwin.signaling.core.configuration import Slice
 from gentwin.signaling.dialogue import SLOTS, Bindings, Slot, SlotError, canonicalise, restore, to_message, to_tokens
 from gentwin.signaling.dialogue.grammar import END
 from gentwin.signaling.dialogue.schema import walk
@@ -83,6 +85,15 @@ def test_a_message_that_is_ciphered_is_a_slot_and_one_that_is_not_is_spelt():
     assert to_tokens(found)[-2:] == ["payload=<calc:CIPHERED>", END]
     assert restore(found, values, Bindings()) == ciphered
     assert to_tokens(canonicalise(plain, Bindings())[0])[-3:] == ["nas:RegistrationReject", "cause_5gmm=7", END]
+
+
+def test_a_list_that_is_a_slot_is_one_value():
+    message = n1.registration_accept(NetworkConfiguration(), None, [Slice(1), Slice(2, "000001")])
+    found, values = canonicalise(message, Bindings())
+    assert message["allowed_nssai"] in values
+    assert "allowed_nssai=<db:ALLOWED>" in to_tokens(found)
+    assert to_message(to_tokens(found)) == found
+    assert restore(found, values, Bindings()) == message
 
 
 def test_every_slot_of_the_table_is_in_a_message():

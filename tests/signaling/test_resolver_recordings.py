@@ -92,7 +92,7 @@ BROKEN = Faults(
     station_resets=0.01,
     station_restarts=0.01,
 )
-LIMITS = LoadLimits(registered=15, procedures=3, sessions=20, patience=3.0, overload=0.02)
+LIMITS = LoadLimits(registered=15, procedures=3, sessions=20, patience=3.0, overload=0.02, back_off=30.0)
 
 
 def everything(flavour, faults: Faults = BROKEN) -> SynthesisConfiguration:

@@ -26,6 +26,7 @@ from gentwin.signaling.errors import SignalingError
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import NGAP, PFCP, Message, Record
 from gentwin.signaling.records import decode_message, encode_record
+from gentwin.signaling.resolver.errors import SuperfluousRequestError
 from gentwin.signaling.turns.names import names_of
 
 MOST_SAID, MOST_WARM = 1024, 64  # tokens of an answer, and of one to nobody
@@ -205,6 +206,8 @@ class Speech:
                 end = tokens.index(END, done) + 1
                 canonical, names = _read(tuple(tokens[done:end]))
                 out += self._utter(stimulus, canonical, names, now)
+            except SuperfluousRequestError as error:
+                self._journal.refuses(stimulus.conversation, stimulus.peer, f"a message is left out: {error}", now)
             except (SignalingError, GrammarError, ValueError) as error:
                 reason = f"the answer cannot be given: {error}"
                 break
@@ -273,7 +276,7 @@ class Speech:
         if message.name == "Paging":
             return [*self._stations]
         found = stimulus.conversation.resolver.receiver(message) or stimulus.peer
-        return [found] if found else []
+        return [found] if found not in ("", self._user_plane) else []
 
 
 @lru_cache(KEPT_MESSAGES)

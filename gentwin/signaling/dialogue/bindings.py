@@ -14,14 +14,22 @@ from gentwin.signaling.fields import Fields, Value
 from gentwin.signaling.messages import NGAP, PFCP, Message
 
 ESTABLISHMENT = "SessionEstablishmentRequest"
-TUNNELS = frozenset({"TEID", "NODE_IP"})
+TUNNELS, SESSIONS = frozenset({"TEID", "NODE_IP"}), frozenset({"PDU_SESSION_ID", "PTI"})
+SEQUENCE = "PFCP_SEQ"
+AREA, ENDPOINT = frozenset({"TAC"}), frozenset({"SEID"})
 GIVEN = {
-    (PFCP, ESTABLISHMENT): TUNNELS | {"SEID"},
-    (NGAP, "InitialContextSetupRequest"): TUNNELS | {"TAC"},
-    (NGAP, "PDUSessionResourceSetupRequest"): TUNNELS,
-    (NGAP, "HandoverRequest"): TUNNELS,
-    (NGAP, "PathSwitchRequestAcknowledge"): TUNNELS,
-    (NGAP, "DownlinkNASTransport"): frozenset({"TAC"}),
+    (PFCP, ESTABLISHMENT): TUNNELS | ENDPOINT,
+    (PFCP, "SessionModificationRequest"): ENDPOINT,
+    (PFCP, "SessionDeletionRequest"): ENDPOINT,
+    (PFCP, "SessionReportResponse"): ENDPOINT,
+    (NGAP, "InitialContextSetupRequest"): TUNNELS | SESSIONS | AREA,
+    (NGAP, "DownlinkNASTransport"): SESSIONS | AREA,
+    (NGAP, "PDUSessionResourceSetupRequest"): TUNNELS | SESSIONS,
+    (NGAP, "PDUSessionResourceModifyRequest"): SESSIONS,
+    (NGAP, "PDUSessionResourceReleaseCommand"): SESSIONS,
+    (NGAP, "HandoverRequest"): TUNNELS | SESSIONS,
+    (NGAP, "HandoverCommand"): SESSIONS,
+    (NGAP, "PathSwitchRequestAcknowledge"): TUNNELS | SESSIONS,
 }
 """Types of which a message of a core gives values of its own, that it has from its configuration or its sessions."""
 
@@ -80,10 +88,10 @@ class Bindings:
 class Identifiers(Bindings):
     """Bindings that can be copied, in which numbers that are equal by chance are different identifiers.
 
-    Both ends of N4 and every base station count tunnels and endpoints of their own, often from 1. What a core gives
-    of its own, as ends of tunnels and the areas of a registration, is always new, whoever had it before: where it comes
-    from is known without looking back. Zero is no identifier: it stands for a session that has no endpoint yet, and for
-    a transaction of the network.
+    Both ends of N4 and every base station count tunnels and endpoints of their own, often from 1. What a core knows
+    without looking back, as ends of tunnels, areas of a registration, and which session it speaks of, is always new,
+    whoever had it before. So are sequence numbers of N4: a response has that of what it answers. Zero is no identifier:
+    it stands for a session that has no endpoint yet, and for a transaction of the network.
     """
 
     _giving: frozenset[str] = frozenset()
@@ -104,7 +112,7 @@ class Identifiers(Bindings):
         if value == 0 and name in ("SEID", "PTI"):
             return Slot(NEW, name)
         found = super().use(name, value)
-        return Slot(NEW, name) if name in self._giving else found
+        return Slot(NEW, name) if name in self._giving or name == SEQUENCE else found
 
 
 def canonicalise(message: Message, bindings: Bindings) -> tuple[Message, list[Value]]:
@@ -218,7 +226,7 @@ def _in_value(members: Sequence[Member], value: Any, replace: Replace) -> Value:
             if isinstance(value, Message):
                 if isinstance(node, Carried) and node.protocol == value.protocol and value.name in node.names:
                     return _in_message(node.find(value.name), value, replace)
-            elif type(value) is Fields:
+            elif type(value) is Fields and member.slot is None:
                 if isinstance(node, Group) and node.places.keys() >= set(value.names()):
                     return _in_fields(node, value, replace)
             elif member.slot is not None and _is_held(node, value):
@@ -227,5 +235,7 @@ def _in_value(members: Sequence[Member], value: Any, replace: Replace) -> Value:
 
 
 def _is_held(node: Node, value: Any) -> bool:
-    """Returns whether a slot can hold a value: one without fields, or a message that is ciphered."""
-    return isinstance(value, bytes | Slot) if isinstance(node, Carried) else not isinstance(node, Group)
+    """Returns whether a slot can hold a value: one without fields, a whole list, or a message that is ciphered."""
+    if isinstance(node, Carried):
+        return isinstance(value, bytes | Slot)
+    return isinstance(value, Fields | Slot) if isinstance(node, Group) else type(value) is not Fields

@@ -147,8 +147,8 @@ def steps(frame: Frame) -> Steps:
     for place in places:
         member = group.members[place]
         tokens |= heads(member, member.node, member.name, place)
-    only = places[0] if len(places) == 1 and not closable else None
-    forced = only if only is not None and isinstance(group.members[only].node, Group) else None
+    only = group.members[places[0]] if len(places) == 1 and not closable else None
+    forced = places[0] if only is not None and isinstance(only.node, Group) and only.slot is None else None
     if forced is not None:
         tokens = {OPEN: Step(forced, group.members[forced].node)}
     return Steps(places, required, closable, forced, tokens)

@@ -42,6 +42,7 @@ HINTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "registration": ("none", "pending"),
         "connection": ("idle", "connected"),
+        "ambr": ("told", "untold"),
         "unanswered": ("0", "1", "2", "more"),
         "target": ("known", "unknown"),
         "node": ("known", "unknown_plmn", "unknown_tac", "slice_not_supported", "again"),

@@ -4,7 +4,7 @@
 |---|---|
 | `<new:T>` | of a type that the context has not had: an allocator gives one |
 | `<ref:T#i>` | that was used before, counted from the most recent one, `#1` |
-| `<calc:name>` | that an algorithm or a clock gives |
+| `<calc:name>` | that an algorithm, a clock or a policy gives, or that is passed on |
 | `<db:name>` | that is in the database of subscribers |
 """
 
@@ -54,9 +54,13 @@ SLOTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "PLMN": "plmn_identity",
                 "TAC": "tac",
                 "CELL": "nr_cell_identity",
+                "calc:CHAIN": "next_hop_chaining_count",
+                "calc:CONTAINER": """source_to_target_transparent_container target_to_source_transparent_container
+                    ran_status_transfer_transparent_container""",
                 "calc:K_GNB": "security_key",
                 "calc:NH": "next_hop_nh",
                 "calc:TIME": "time_stamp",
+                "db:ALLOWED": "allowed_nssai",
                 "db:FIVE_QI": "five_qi",
                 "db:PRIORITY": "priority_level_arp",
                 "db:IMEISV": "masked_imeisv",
@@ -90,6 +94,9 @@ SLOTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "calc:SESSIONS": "ServiceAccept.pdu_session_status RegistrationAccept.pdu_session_status",
                 "calc:NOT_REACTIVATED": """ServiceAccept.pdu_session_reactivation_result
                     RegistrationAccept.pdu_session_reactivation_result""",
+                "calc:BACK_OFF": "t3346_value.value back_off_timer_value.value",
+                "calc:BACK_OFF_UNIT": "t3346_value.unit back_off_timer_value.unit",
+                "db:ALLOWED": "RegistrationAccept.allowed_nssai",
                 "db:DNN": "dnn",
                 "db:FIVE_QI": "five_qi",
                 "db:RATE_UNIT": "session_ambr.unit",

@@ -17,3 +17,7 @@ class ResolverError(SignalingError):
     def __init__(self, path: str, slot: object, reason: str) -> None:
         super().__init__(f"`{path}` is {slot} and cannot be filled: {reason}")
         self.path, self.slot, self.reason = path, str(slot), reason
+
+
+class SuperfluousRequestError(ResolverError):
+    """A request of N4 is for no session: each that there is was sent one in this turn."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from gentwin.signaling.core.policy import HANDOVER, MODIFICATION, REGISTRATION, SERVICE, SESSION
 from gentwin.signaling.dialogue.hints import HINTS, command, event, hint, timer
+from gentwin.signaling.dialogue.slots import SLOTS
 from gentwin.signaling.fields import Fields
-from gentwin.signaling.messages import PFCP, Message
+from gentwin.signaling.messages import NGAP, PFCP, Message
 from gentwin.signaling.resolver import hints, nodes, reading, sessions
-from gentwin.signaling.resolver.hints import Named, Part
+from gentwin.signaling.resolver.hints import About, Part
 from gentwin.signaling.resolver.network import CONCEALED, KNOWN, UNKNOWN
 from gentwin.signaling.resolver.protection import RESYNCHRONISED, UNUSABLE, VERIFIED, Opened
 from gentwin.signaling.resolver.state import DEREGISTERED, MOST, REGISTERED, REGISTERING, Connection
@@ -19,9 +20,11 @@ from gentwin.signaling.resolver.waiting import Decided
 if TYPE_CHECKING:
     from gentwin.signaling.resolver.resolver import Resolver
 
+CONTAINERS = frozenset(name for name, slot in SLOTS[NGAP].items() if slot == "calc:CONTAINER")
 INDEX_BITS = 0b11111  # of a sequence number; what the home network adds is its own
 CAUSES = {REGISTRATION: "cause_5gmm", SERVICE: "cause_5gmm", SESSION: "cause_5gsm", MODIFICATION: "cause_5gsm"}
 CAUSES |= {HANDOVER: ""}  # of which no cause is told
+_OF_THE_SESSION = ("psi", "pdu_session_id"), ("pti", "pti")
 _OF_THE_MESSAGE = {hint("policy", "wait"), *(hint("security", value) for value in HINTS["security"])}
 
 Take = Callable[["Resolver", Message], list[Part]]
@@ -58,6 +61,8 @@ def _hear(resolver: Resolver, message: Message, opened: Sequence[Opened]) -> lis
     if message.name in nodes.TAKES:
         return nodes.TAKES[message.name](resolver, message)
     _locate(resolver, message)
+    found = next((value for name, value in message.fields if name in CONTAINERS), None)
+    resolver.state.container = resolver.state.container if found is None else found
     parts: list[Part] = []
     for found in opened:
         parts += _nas(resolver, found)
@@ -129,7 +134,7 @@ def _registers(resolver: Resolver, found: Opened, message: Message) -> list[Part
     if known == KNOWN:
         parts += _policy(resolver, REGISTRATION, counted)
     if update:
-        parts += _acceptance(resolver) + _wanted(resolver, whole)
+        parts += _acceptance(resolver) + _wanted(resolver, whole) + hints.ambr(state.connection)
     return parts
 
 
@@ -180,7 +185,8 @@ def _serves(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
     if not found.trusted or known != KNOWN:
         return parts
     asked = _policy(resolver, SERVICE) if resolver.state.phase == REGISTERED else []
-    return parts + asked + hints.slices(resolver.state.allowed) + _wanted(resolver, _whole(message))
+    wanted = [*_wanted(resolver, _whole(message)), *hints.ambr(resolver.state.connection)]
+    return parts + asked + hints.slices(resolver.state.allowed) + wanted
 
 
 def _completed(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
@@ -231,6 +237,8 @@ def _registration(resolver: Resolver) -> list[Part]:
 def _transports(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
     inner = reading.inner(message, "payload_container")
     take = sessions.ASKS.get(inner.name) if inner is not None else None
+    if inner is not None:
+        resolver.state.heard |= {name: reading.number(inner, field) for name, field in _OF_THE_SESSION}
     parts = take(resolver, message, inner) if take and found.trusted else []
     return [*_registration(resolver), *parts]
 
@@ -262,12 +270,12 @@ def _policy(resolver: Resolver, procedure: str, counted: bool = False) -> list[P
 def settle(resolver: Resolver, decided: Decided) -> list[Part]:
     """Returns the hints after a decision on something that waited; they repeat what came with the question."""
     state, request, decision = resolver.state, decided.request, decided.decision
-    state.heard = dict(request.heard)
+    state.heard = request.heard | {"back_off": decision.back_off}
     if decision.admitted and request.procedure == REGISTRATION:
         resolver.enter(REGISTERING, admitted=True)
     if request.procedure == SESSION:
         sessions.settle(resolver, request, decision.admitted)
-    parts = [part if isinstance(part, str) else Named(*part) for part in request.parts]
+    parts = [part if isinstance(part, str) else About(*part) for part in request.parts]
     return [*hints.decision(decision, CAUSES[request.procedure]), *parts]
 
 
@@ -288,6 +296,7 @@ def _slices(resolver: Resolver) -> list[Part]:
     wanted = state.requested or ()
     allowed = [of for of in wanted if of in usable]
     default = usable[:1] if not allowed else []
+    state.heard["allowed"] = (*allowed, *default)
     return [*hints.slices(allowed, [of for of in wanted if of not in usable], default)]
 
 
@@ -304,7 +313,7 @@ def _wanted(resolver: Resolver, message: Message) -> list[Part]:
     for psi in gone:
         parts += hints.session("inactive", state.sessions[psi])
     for psi in state.wanted:
-        parts += hints.session("wanted", state.sessions[psi], endpoint=False, quality=True)
+        parts += hints.session("wanted", state.sessions[psi], quality=True)
     return parts
 
 
@@ -360,10 +369,10 @@ def _handover_required(resolver: Resolver, message: Message) -> list[Part]:
     known = nodes.station(resolver.network, message.get(path))
     state.heard["target"] = known
     parts: list[Part] = [hint("target", KNOWN if known else UNKNOWN), *_policy(resolver, HANDOVER)]
-    parts += [hints.chain(state.chain + 1), *hints.slices(state.allowed)]
+    parts += hints.slices(state.allowed)
     state.wanted = [psi for psi in listed if psi in state.sessions and state.sessions[psi].there]
     for psi in state.wanted:
-        parts += hints.session("wanted", state.sessions[psi], endpoint=False, quality=True)
+        parts += hints.session("wanted", state.sessions[psi], quality=True)
     return parts
 
 

@@ -6,51 +6,28 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gentwin.signaling.core.configuration import Slice
-from gentwin.signaling.core.n1 import periodic_timer, timer_2, timer_3
+from gentwin.signaling.core.n1 import periodic_timer
 from gentwin.signaling.core.policy import Decision, Verdict
-from gentwin.signaling.dialogue.bindings import Identifiers
 from gentwin.signaling.dialogue.grammar import OCTETS, value_token
 from gentwin.signaling.dialogue.hints import ALLOWED, BACK_OFF, DEFAULT, REJECTED, hint
 from gentwin.signaling.dialogue.slots import NEW, Slot
-from gentwin.signaling.fields import Fields, Value
-from gentwin.signaling.resolver.state import Session
+from gentwin.signaling.resolver.state import Connection, Session
 
 FUSED = 10  # numbers below have tokens of their own
-CHAIN = 8  # next hop chaining counts
 
 
-class Named(NamedTuple):
-    """An identifier in a hint: it becomes the slot that a message would have for it.
-
-    Args:
-        field: That holds it.
-        kind: Type of the identifier.
-        value: The identifier.
-    """
-
-    field: str
-    kind: str
-    value: Value
-
-
-Part = str | Named
-"""A token of a hint, or an identifier that becomes one."""
-
-
-def write(parts: Iterable[Part], bindings: Identifiers) -> tuple[str, ...]:
-    """Returns the tokens of hints.
-
-    An identifier is the slot that it would be if a message named all of them in this order, so that an answer that does
-    has the same tokens.
+class About(NamedTuple):
+    """The PDU session that a hint is about, which needs no token: what the core says of it has slots.
 
     Args:
-        parts: Of the hints, in their order.
-        bindings: Of the context; they are not changed.
+        psi: Its identity.
     """
-    copy = bindings.copy()
-    return tuple(
-        part if isinstance(part, str) else value_token(part.field, copy.use(part.kind, part.value)) for part in parts
-    )
+
+    psi: int
+
+
+Part = str | About
+"""A token of a hint, or what it is about."""
 
 
 def number(name: str, value: int) -> list[str]:
@@ -68,19 +45,17 @@ def slices(allowed: Sequence[Slice], rejected: Sequence[Slice] = (), default: Se
     """Returns the hint of slices.
 
     Args:
-        allowed: That may be used.
+        allowed: That may be used; answers have a slot for them.
         rejected: That were asked for in vain.
         default: That are subscribed, where none was asked for that may be used.
     """
-    parts = [ALLOWED, *(token for of in allowed for token in slice_(of))]
-    for name, known in ((REJECTED, rejected), (DEFAULT, default)):
-        parts += [name, *(token for of in known for token in slice_(of))] if known else []
-    return parts
+    names = [name for name, known in ((ALLOWED, allowed), (DEFAULT, default)) if known]
+    return [*names, *([REJECTED, *(token for of in rejected for token in slice_(of))] if rejected else [])]
 
 
-def chain(count: int) -> str:
-    """Returns the token of the next hop chaining count that comes next."""
-    return f"next_hop_chaining_count={count % CHAIN}"
+def ambr(connection: Connection | None) -> list[str]:
+    """Returns the hint whether the base station of a connection knows the UE AMBR; none if there is no connection."""
+    return [] if connection is None else [hint("ambr", "told" if connection.ambr_told else "untold")]
 
 
 def area(codes: Iterable[bytes], seconds: float) -> list[Part]:
@@ -104,29 +79,19 @@ def decision(found: Decision, field: str) -> list[str]:
     """
     if found.verdict is not Verdict.REJECT:
         return [hint("policy", found.verdict.value)]
-    cause = number(field, found.cause) if field else []
-    return [hint("policy", "reject"), *cause, *_back_off(found.back_off, field)]
+    parts = [hint("policy", "reject"), *(number(field, found.cause) if field else ())]
+    return parts if found.back_off is None or not field else [*parts, BACK_OFF]
 
 
-def _back_off(seconds: float | None, field: str) -> list[str]:
-    if seconds is None or not field:
-        return []
-    timer: Fields = timer_2(seconds) if field == "cause_5gmm" else timer_3(seconds)
-    return [BACK_OFF, value_token("unit", timer["unit"]), "value", OCTETS[timer["value"]]]
-
-
-def session(value: str, of: Session, *, endpoint: bool = True, quality: bool = False) -> list[Part]:
+def session(value: str, of: Session, *, quality: bool = False) -> list[Part]:
     """Returns the hint of a session.
 
     Args:
         value: Of the hint.
         of: The session.
-        endpoint: Whether to say its endpoint at the user plane.
         quality: Whether to say its slice and types.
     """
-    parts: list[Part] = [hint("session", value), Named("pdu_session_id", "PDU_SESSION_ID", of.psi)]
-    if endpoint and of.peer_seid:
-        parts.append(Named("seid", "SEID", of.peer_seid))
+    parts: list[Part] = [hint("session", value), About(of.psi)]
     if quality:
         parts += slice_(of.slice) if of.slice is not None else []
         parts += [f"pdu_session_type={kind}" for kind in of.kinds]

@@ -155,9 +155,8 @@ class Resolver:
         return sessions.lose(self)
 
     def _write(self, parts: list[hints.Part]) -> tuple[str, ...]:
-        named = [part for part in parts if isinstance(part, hints.Named)]
-        self.state.heard["sessions"] = [part.value for part in named if part.kind == "PDU_SESSION_ID"]
-        return hints.write(parts, self.bindings)
+        self.state.heard["sessions"] = [part.psi for part in parts if isinstance(part, hints.About)]
+        return tuple(part for part in parts if isinstance(part, str))
 
     def note(self, message: Message, timestamp: float) -> Message:
         """Takes a message that the core said, and returns it with NAS opened and slots in place of identifiers.
@@ -205,7 +204,7 @@ class Resolver:
                 identifiers that were allocated.
         """
         self.time = timestamp
-        return filling.fill(self, sessions.aimed(self, canonical))
+        return filling.fill(self, canonical)
 
     # ------------------------------------------------------------ what is known
 
@@ -249,6 +248,8 @@ class Resolver:
         load.procedures += (phase == REGISTERING) - (state.phase == REGISTERING)
         load.registering += admitted - state.admitted
         state.phase, state.admitted = phase, admitted
+        if phase == DEREGISTERED:
+            state.transactions.clear()
 
     def receiver(self, message: Message) -> str | None:
         """Returns the address that a message of the core goes to; None if it goes to every station, or is not known."""

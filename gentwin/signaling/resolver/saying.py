@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gentwin.signaling.resolver.resolver import Resolver
 
 RESPONSE = "Response"
+SESSION_COMMANDS = frozenset({"PDUSessionModificationCommand", "PDUSessionReleaseCommand"})
 
 
 def prepare(resolver: Resolver, nas: Message) -> None:
@@ -36,6 +37,9 @@ def follow(resolver: Resolver, message: Message) -> None:
         _pfcp(resolver, message)
         return
     _connect(resolver, message)
+    known = resolver.state.connections.get(reading.number(message, "amf_ue_ngap_id"))
+    if known is not None and message.get("ue_aggregate_maximum_bit_rate") is not None:
+        known.ambr_told = True
     for nas in nas_of(message):
         inner = plain(nas)
         take = _NAS.get(inner.name) if inner is not None else None
@@ -176,10 +180,15 @@ def _carry(resolver: Resolver, message: Message) -> None:
     inner = reading.inner(message, "payload_container")
     if inner is None:
         return
+    psi, transactions = reading.number(inner, "pdu_session_id"), resolver.state.transactions
+    if inner.name in SESSION_COMMANDS:
+        transactions[psi] = transactions.pop(psi, 0)  # the latest is the last
+    elif transactions.get(psi) == inner.get("pti"):
+        transactions.pop(psi, None)
     if inner.name == "PDUSessionEstablishmentReject":
-        _drop(resolver, reading.number(inner, "pdu_session_id"))
+        _drop(resolver, psi)
     elif inner.name == "PDUSessionEstablishmentRequest":
-        _turn_down(resolver, reading.number(inner, "pdu_session_id"))
+        _turn_down(resolver, psi)
 
 
 def _told(resolver: Resolver, message: Message) -> None:
@@ -236,6 +245,7 @@ def _pfcp(resolver: Resolver, message: Message) -> None:
         state.unanswered[number] = message.name, session.psi if session is not None else 0
     if session is None:
         return
+    state.heard.setdefault("sent", []).append((message.name, session.psi))
     names = names_of(message)
     if DEACTIVATION in names:
         session.active = False

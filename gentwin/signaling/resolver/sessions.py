@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from gentwin.signaling.core.policy import MODIFICATION, SESSION, Decision
 from gentwin.signaling.dialogue.hints import hint
-from gentwin.signaling.dialogue.slots import REF, Slot
 from gentwin.signaling.fields import Fields
-from gentwin.signaling.messages import PFCP, Message
+from gentwin.signaling.messages import Message
 from gentwin.signaling.resolver import hints, reading
 from gentwin.signaling.resolver.hints import Part
 from gentwin.signaling.resolver.state import Connection, Request, Session, Tunnel
@@ -47,7 +46,7 @@ def _establishes(resolver: Resolver, transport: Message, message: Message) -> li
     default = subscriber.subscriptions[0].dnn if subscriber.subscriptions else ""
     dnn = reading.text(transport, "dnn") or default
     session = Session(psi, pti or 0, of, dnn)
-    state.heard |= {"psi": psi, "pti": pti}
+    state.transactions[psi] = pti or 0
     found = subscriber.find(of, dnn) if of is not None else None
     if any(request.psi == psi and request.procedure == SESSION for request in state.waiting):
         return [hint("policy", "wait")]
@@ -96,7 +95,9 @@ def ask(
     if session is not None:
         request.slice, request.dnn, request.psi = session.slice, session.dnn, session.psi
         request.priority = session.priority
-    return resolver.network.admission.ask(resolver, request)
+    found = resolver.network.admission.ask(resolver, request)
+    resolver.state.heard["back_off"] = found.back_off
+    return found
 
 
 def settle(resolver: Resolver, request: Request, admitted: bool) -> None:
@@ -140,9 +141,16 @@ def _releases(resolver: Resolver, transport: Message, message: Message) -> list[
 def _known(resolver: Resolver, message: Message) -> Session | None:
     """Returns the session that a UE speaks of; None if there is none."""
     psi = reading.number(message, "pdu_session_id")
-    resolver.state.heard |= {"psi": psi, "pti": reading.number(message, "pti")}
-    session = resolver.state.sessions.get(psi) if psi is not None else None
+    if psi is None:
+        return None
+    resolver.state.transactions[psi] = reading.number(message, "pti") or 0
+    session = resolver.state.sessions.get(psi)
     return session if session is not None and session.there else None
+
+
+def _completes(resolver: Resolver, transport: Message, message: Message) -> list[Part]:
+    resolver.state.transactions.pop(reading.number(message, "pdu_session_id"), None)
+    return []
 
 
 Ask = Callable[["Resolver", Message, Message], list[Part]]
@@ -150,6 +158,9 @@ ASKS: dict[str, Ask] = {
     "PDUSessionEstablishmentRequest": _establishes,
     "PDUSessionModificationRequest": _modifies,
     "PDUSessionReleaseRequest": _releases,
+    "PDUSessionModificationComplete": _completes,
+    "PDUSessionModificationCommandReject": _completes,
+    "PDUSessionReleaseComplete": _completes,
 }
 """By name of a message about a session, what takes it, in its transport, and returns the hints after it."""
 
@@ -158,7 +169,9 @@ ASKS: dict[str, Ask] = {
 
 def _answered(resolver: Resolver, message: Message) -> tuple[str, int]:
     """Returns name and session of the request that is answered; that of none has no name."""
-    return resolver.state.unanswered.pop(reading.number(message, "sequence_number") or 0, ("", 0))
+    name, psi = resolver.state.unanswered.pop(reading.number(message, "sequence_number") or 0, ("", 0))
+    resolver.state.heard["psi"] = psi or None
+    return name, psi
 
 
 def _unanswered(resolver: Resolver) -> Part:
@@ -198,7 +211,7 @@ def _established(resolver: Resolver, message: Message) -> list[Part]:
     session.peer_seid = reading.number(message, "f_seid.seid") or 0
     session.user = _user_tunnel(session, message)
     _begin(resolver, session)
-    return [*hints.session("wanted", session, endpoint=False, quality=True), _unanswered(resolver)]
+    return [*hints.session("wanted", session, quality=True), *hints.ambr(state.connection), _unanswered(resolver)]
 
 
 def _user_tunnel(session: Session, message: Message) -> Tunnel | None:
@@ -248,7 +261,7 @@ def end(resolver: Resolver, session: Session) -> None:
     if state.sessions.get(session.psi) is session:
         del state.sessions[session.psi]
     if session.there:
-        session.there = session.active = False
+        session.there = False
         state.ending.append(session)
     if session.psi in state.wanted:
         state.wanted.remove(session.psi)
@@ -261,11 +274,11 @@ def _modified(resolver: Resolver, message: Message) -> list[Part]:
     parts: list[Part] = []
     if session is not None and session.rated:
         session.rated = False
-        parts += hints.session("active" if session.active else "inactive", session, endpoint=False)
+        parts += hints.session("active" if session.active else "inactive", session)
     if state.switching and not state.unanswered:
-        parts += [hints.chain(state.chain + 1), *hints.slices(state.allowed)]
+        parts += hints.slices(state.allowed)
         for known in state.sessions.values():
-            parts += hints.session("active", known, endpoint=False) if known.active else []
+            parts += hints.session("active", known) if known.active else []
     return [*parts, _unanswered(resolver)]
 
 
@@ -273,32 +286,10 @@ def _deleted(resolver: Resolver, message: Message) -> list[Part]:
     state = resolver.state
     _answered(resolver, message)
     session = state.by_seid(reading.number(message, "seid"))
-    if session is not None and session in state.ending:
-        _forget(resolver, session)
-    return [_unanswered(resolver)]
-
-
-def aimed(resolver: Resolver, message: Message) -> Message:
-    """Returns a request of N4 that goes to an endpoint of the other side, as every request about a session does.
-
-    A reference to anything else can only mean the session that is spoken of.
-
-    Args:
-        resolver: Of the context.
-        message: That the core says, with slots.
-    """
-    seid, state = message.get("seid"), resolver.state
-    if message.protocol != PFCP or not message.name.endswith("Request") or not isinstance(seid, Slot):
-        return message
-    known = resolver.bindings.state.get("SEID", [])
-    if seid.kind != REF or not 0 < seid.number <= len(known):
-        return message
-    ends = [session.peer_seid for session in state.sessions.values() if session.there]
-    spoken_of = [state.sessions[psi].peer_seid for psi in state.heard.get("sessions", ()) if psi in state.sessions]
-    wanted = next((end for end in (*spoken_of, *ends) if end in known), None)
-    if known[seid.number - 1] in ends or wanted is None:
-        return message
-    return message.with_value("seid", seid._replace(number=known.index(wanted) + 1))
+    if session is None or session not in state.ending:
+        return [_unanswered(resolver)]
+    _forget(resolver, session)
+    return [*hints.session("active" if session.active else "inactive", session), _unanswered(resolver)]
 
 
 def _forget(resolver: Resolver, session: Session) -> None:
@@ -338,7 +329,7 @@ def _reported(resolver: Resolver, message: Message) -> list[Part]:
         return [*parts, hint("session", "unknown")]
     if session.psi not in state.wanted:
         state.wanted.append(session.psi)
-    return [*parts, *hints.session("wanted", session, quality=True)]
+    return [*parts, *hints.session("wanted", session, quality=True), *hints.ambr(state.connection)]
 
 
 TAKES: dict[str, Callable[[Resolver, Message], list[Part]]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from gentwin.signaling.core.configuration import Slice
-from gentwin.signaling.fields import Bits
+from gentwin.signaling.fields import Bits, Fields, Value
 
 MOST = 32  # connections, sessions or requests that nobody ends
 DEREGISTERED, REGISTERING, REGISTERED = "deregistered", "registering", "registered"
@@ -27,6 +27,7 @@ class Connection:
         plmn: Network of the cell, such as `999-70`.
         tac: Tracking area code, 3 bytes.
         count: NAS COUNT of the uplink message that K_gNB comes from; None if there was none that was verified.
+        ambr_told: Whether its base station was told the UE AMBR.
         tunnels: Ends of the sessions at a base station that a UE is handed over to.
     """
 
@@ -36,6 +37,7 @@ class Connection:
     plmn: str = ""
     tac: bytes = b""
     count: int | None = None
+    ambr_told: bool = False
     tunnels: dict[int, Tunnel] = field(default_factory=dict)
 
 
@@ -164,6 +166,8 @@ class UeState:
         wanted: Identities of the sessions whose user plane is to be set up.
         waiting: What waits for the policy, the oldest first.
         switching: Whether a base station to which the UE came waits for its path to be switched.
+        transactions: PTI of what is going on in each session, 0 of what the core wants; the latest command last.
+        container: What base stations tell each other in a handover, said last.
         unanswered: Sequence number of each request on N4 that is not answered, with its name and session.
         peer_started: When the user plane says it started, in seconds since 1900; None of anything else.
         heard: Facts of the stimulus that an answer repeats, by name.
@@ -193,6 +197,8 @@ class UeState:
     wanted: list[int] = field(default_factory=list)
     waiting: list[Request] = field(default_factory=list)
     switching: bool = False
+    transactions: dict[int, int] = field(default_factory=dict)
+    container: Value = None
     unanswered: dict[int, tuple[str, int]] = field(default_factory=dict)
     peer_started: int | None = None
     heard: dict[str, Any] = field(default_factory=dict)
@@ -221,8 +227,9 @@ class UeState:
         gone = [*self.asked[:-MOST], *self.ending[:-MOST]]
         for known in (self.asked, self.ending, self.lost, self.waiting):
             del known[:-MOST]
-        for key in [*self.unanswered][:-MOST]:
-            del self.unanswered[key]
+        for known in (self.unanswered, self.transactions):
+            for key in [*known][:-MOST]:
+                del known[key]
         return gone
 
     def _all(self) -> list[Session]:
@@ -242,6 +249,8 @@ def to_plain(value: Any) -> Any:
         return {"type": "bits", "value": value.value, "size": value.size}
     if isinstance(value, bytes):
         return {"type": "bytes", "hex": value.hex()}
+    if isinstance(value, Fields):
+        return {"type": "fields", "items": [[name, to_plain(inner)] for name, inner in value]}
     if isinstance(value, dict):
         return {"type": "dict", "items": [[to_plain(key), to_plain(inner)] for key, inner in value.items()]}
     if isinstance(value, tuple):
@@ -264,6 +273,8 @@ def from_plain(value: Any) -> Any:
         return bytes.fromhex(value["hex"])
     if kind == "bits":
         return Bits(value["value"], value["size"])
+    if kind == "fields":
+        return Fields((name, from_plain(inner)) for name, inner in value["items"])
     if kind == "dict":
         return {from_plain(key): from_plain(inner) for key, inner in value["items"]}
     if kind == "tuple":
