@@ -16,9 +16,10 @@ class _Loader(yaml.SafeLoader):
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [key.value for key, _ in node.value]
-    for (key, _), value in zip(node.value, keys, strict=True):
-        if keys.count(value) > 1:
-            raise yaml.constructor.ConstructorError(problem=f"{value!r} is there twice", problem_mark=key.start_mark)
+    for place, (key, _) in enumerate(node.value):
+        if key.value in keys[:place]:
+            problem = f"{key.value!r} is there twice"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 
@@ -46,6 +47,13 @@ def load_yaml(text: str) -> Any:
     """Returns the plain values in a YAML text.
 
     Raises:
-        yaml.YAMLError: If it is no YAML, or a key is there twice.
+        yaml.YAMLError: If it is no YAML, or a key is there twice; says in which line.
     """
-    return yaml.load(text, _Loader)
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise yaml.YAMLError(f"{error.problem or error.context}{place}") from error
+    except yaml.reader.ReaderError as error:
+        raise yaml.YAMLError(f"{error.reason}, U+{error.character:04X}, at character {error.position + 1}") from error

@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from gentwin.serving import read_configuration
+from gentwin.signaling.core import read_subscribers
+from gentwin.signaling.core.plain import from_plain
+from gentwin.yaml_text import read_yaml
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -28,6 +33,26 @@ def test_site_builds_strictly(tmp_path: Path):
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.stem)
 def test_page_is_in_the_navigation(page: Path):
     assert page.relative_to(ROOT / "docs").as_posix() in (ROOT / "mkdocs.yml").read_text()
+
+
+YAML_BLOCK = re.compile(r'^```yaml(?: title="([^"]*)")?\n(.*?)^```', re.MULTILINE | re.DOTALL)
+READERS = {
+    "subscribers.yaml": read_subscribers,
+    "core.yaml": read_configuration,
+    "mine.yaml": lambda path: from_plain(read_yaml(path)),
+}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in sorted((ROOT / "docs").rglob("*.md")) if YAML_BLOCK.search(page.read_text(encoding="utf-8"))],
+    ids=lambda page: page.stem,
+)
+def test_yaml_of_a_page_is_read(page: Path, tmp_path: Path):
+    for title, text in YAML_BLOCK.findall(page.read_text(encoding="utf-8")):
+        path = tmp_path / title
+        path.write_text(text)
+        assert READERS[title](path), title
 
 
 def test_the_twin_of_the_how_to_keeps_the_contract(tmp_path: Path):

@@ -18,6 +18,13 @@ def test_a_key_that_is_there_twice_is_refused(text: str):
         load_yaml(text)
 
 
+def test_what_is_wrong_has_a_place():
+    with pytest.raises(yaml.YAMLError, match=r"^'a' is there twice in line 3, column 1$"):
+        load_yaml("a: 1\nb: 2\na: 3")
+    with pytest.raises(yaml.YAMLError, match=r"U\+0000, at character 4"):
+        load_yaml("a: \0")
+
+
 def test_nothing_but_plain_values_is_read():
     with pytest.raises(yaml.YAMLError):
         load_yaml("!!python/object/apply:os.system ['true']")

@@ -22,7 +22,6 @@ SETTLES = 1.0  # seconds within which what was asked for is done; timers of UE a
 MOST_STEPS = 10_000  # between two things that are asked for
 IMEISV = "4370816125816151"
 HEARTBEATS = frozenset({"HeartbeatRequest", "HeartbeatResponse"})
-ANY_RATE = 1_000_000_000  # bit/s
 
 
 class Talk:
@@ -54,7 +53,7 @@ class Talk:
         self._problem, self._told, self._random = problem, 0, Random(seed)
         self._packets: list[Packet] = []
         self._lost: list[str] = []
-        anybody = Profile((Subscription(network.slices[0], network.data_networks[0].dnn),), ANY_RATE, ANY_RATE)
+        anybody = Profile((Subscription(network.slices[0], network.data_networks[0].dnn),))
         configuration = SynthesisConfiguration(network=network, profiles=(anybody,))
         self._side = NetworkSide(configuration, subscribers, seed, self._packets.append, self._lost.append)
         self.station = self._side.stations[0]

@@ -33,7 +33,7 @@ def build_twin(arguments: ModelArguments, schema: TransitionSchema) -> DynamicsT
     if name not in classes:
         known = sorted(classes)
         raise ArgumentsError(
-            f"`model_type` must be one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}."
+            f"`model_type` must be one of {', '.join(known)}, got {name!r}{did_you_mean(name, known) or '.'}"
         )
     if "schema" in arguments.model_config:
         raise ArgumentsError("`model_config` must leave `schema` to the record, got one; remove it.")

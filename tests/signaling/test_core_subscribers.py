@@ -41,6 +41,16 @@ def test_a_file_has_groups_of_subscribers(tmp_path: Path):
     assert (other.barred, other.uplink, other.amf) == (True, RECORDED[1].uplink, b"\x80\x00")
 
 
+PROFILES = GROUP.replace("sliced", '[{downlink: 2.5 Mbps, subscriptions: [{slice: "1", dnn: a, uplink: 64000}]}]')
+
+
+def test_rates_have_a_unit_or_are_bit_per_second_and_can_be_left_out(tmp_path: Path):
+    known = read_subscribers(written(tmp_path, PROFILES)).get("999700000000007")
+    (session,) = known.subscriptions
+    assert (known.uplink, known.downlink) == (1_000_000_000, 2_500_000)
+    assert (session.uplink, session.downlink) == (64_000, 1_000_000_000)
+
+
 def test_the_recorded_subscribers_are_in_a_file():
     found = read_subscribers(SUBSCRIBERS)
     assert found.get("999700000000001").subscriptions == RECORDED[1].subscriptions
@@ -60,8 +70,15 @@ def test_a_database_is_read_as_it_is(tmp_path: Path):
     [
         ("subscribers: []", "`subscribers` must be at least one"),
         ("[1, 2]", "must have `subscribers`, a list of groups, got list"),
-        ("subscribers: {", "must be YAML"),
+        ("subscribers: {", "must be YAML, got expected the node content, but found .* in line 1, column 15"),
+        (
+            PROFILES.replace("2.5 Mbps", "fast"),
+            "profiles.0.downlink` must be a whole number of bit/s, or a number with a",
+        ),
+        (PROFILES.replace("2.5 Mbps", "2.5"), "profiles.0.downlink` must be a whole number of bit/s"),
+        (PROFILES.replace("2.5 Mbps", "50"), "profiles.0.downlink` must be from 1 kbps to 4 Tbps"),
         ("names: 1", "`names` is no field"),
+        (GROUP.replace("barred", "bared"), r"`subscribers.1.bared` is no field; did you mean `barred`\?$"),
         (GROUP.replace("465B", "46"), r"`subscribers.0.k` must be 32 hex digits"),
         (GROUP.replace("count: 3", "count: 0"), r"`subscribers.0.count` must be from 1 to"),
         (GROUP.replace('"999700000000007"', '"99"'), r"`subscribers.0.first` must be 6 to 15 digits"),

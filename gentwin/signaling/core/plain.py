@@ -8,7 +8,8 @@
 
 What is not named keeps its default. A slice is `SST` or `SST-SD`, such as `1` or `2-000001`. A flavour is that of its
 name, `open5gs` or `generic`, but for what is named besides; its name alone is enough. `profiles` is `recorded`,
-`sliced`, or a list of `subscriptions`, `uplink` and `downlink`.
+`sliced`, or a list of `subscriptions`, `uplink` and `downlink`. A rate is a number of bit/s, or has a unit, such as
+`50 Mbps`.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ FLAVOURS = {flavour.name: flavour for flavour in (OPEN5GS, GENERIC)}
 PROFILES = {"recorded": RECORDED, "sliced": SLICED}
 COMMENT_WIDTH = 100
 MOST_SUBSCRIBERS = 100_000  # of one group
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}  # of rates, in bit/s
 _HEX = re.compile(r"[0-9a-fA-F]{6}")
 _DIGITS = re.compile(r"[0-9]{6,15}")
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kMGT]?)(?:bps|bit/s)")
 _PLMN = re.compile(r"[0-9]{3}-[0-9]{2,3}")
 
 
@@ -132,7 +135,7 @@ def _fill(kind: type, values: Any, path: str, base: Any = None) -> Any:
     hints = _hints(kind)
     for name in values:
         if name not in hints:
-            raise SignalingError(f"`{_join(path, name)}` is no field; {closest(str(name), hints)}.")
+            raise SignalingError(f"`{_join(path, name)}` is no field; {closest(str(name), hints)}")
     if base is None:
         for entry in fields(kind):
             given = entry.name in values or entry.default is not MISSING or entry.default_factory is not MISSING
@@ -204,10 +207,19 @@ def _read_profiles(kind: Any, value: Any, path: str, base: Any) -> tuple[Profile
     return _read(kind, value, path)
 
 
+def _read_rate(_: Any, value: Any, path: str, base: Any) -> int:
+    """Returns a rate in bit/s."""
+    written = _RATE.fullmatch(value) if isinstance(value, str) else None
+    known = written is not None or type(value) is int
+    _require(known, path, "a whole number of bit/s, or a number with a unit, such as 50 Mbps", value)
+    return value if written is None else round(float(written[1]) * UNITS[written[2]])
+
+
 _SPECIAL: dict[tuple[type, str], Callable[..., Any]] = {
     (NetworkConfiguration, "flavour"): _read_flavour,
     (SynthesisConfiguration, "profiles"): _read_profiles,
     (SubscriberGroup, "profiles"): _read_profiles,
+    **{(kind, name): _read_rate for kind in (Subscription, Profile) for name in ("uplink", "downlink")},
 }
 
 # ---------------------------------------------------------------- ranges
@@ -256,7 +268,7 @@ NOT_NEGATIVE: Check = (lambda value: 0 <= value < math.inf, "0 or more")
 AT_LEAST_ONE: Check = (lambda value: value >= 1, "at least 1")
 SHARE = _between(0, 1)
 CAUSE = _between(1, 255)
-RATE = _between(1000, 4_000_000_000_000)
+RATE: Check = (lambda value: 1000 <= value <= 4 * UNITS["T"], "from 1 kbps to 4 Tbps (a number is bit/s)")
 AREA: Check = (lambda value: bool(_HEX.fullmatch(value)), 'six hex digits in quotes, such as "000001"')
 AREAS: Check = (lambda values: 1 <= len(values) <= 16 and all(map(AREA[0], values)), f"1 to 16 of {AREA[1]}")
 NETWORK: Check = (lambda value: bool(_PLMN.fullmatch(value)), "MCC-MNC, such as 999-70")

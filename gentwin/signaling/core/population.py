@@ -20,7 +20,7 @@ from gentwin.signaling.core.configuration import (
     Slice,
 )
 from gentwin.signaling.core.home import HomePublicKey
-from gentwin.signaling.core.subscribers import Subscriber, Subscribers, Subscription
+from gentwin.signaling.core.subscribers import ANY_RATE, Subscriber, Subscribers, Subscription
 from gentwin.signaling.core.ue import Usim
 from gentwin.signaling.errors import SignalingError
 
@@ -41,8 +41,8 @@ class Profile:
     """
 
     subscriptions: tuple[Subscription, ...]
-    uplink: int
-    downlink: int
+    uplink: int = ANY_RATE
+    downlink: int = ANY_RATE
 
 
 RECORDED: tuple[Profile, ...] = (

@@ -12,6 +12,7 @@ from gentwin.signaling.core.configuration import Slice
 from gentwin.signaling.errors import SignalingError
 
 SQN_STEP, SQN_LIMIT = 32, 1 << 48
+ANY_RATE = 1_000_000_000  # bit/s, where none is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Subscription:
     dnn: str
     five_qi: int = 9
     priority: int = 8
-    uplink: int = 1_000_000_000
-    downlink: int = 1_000_000_000
+    uplink: int = ANY_RATE
+    downlink: int = ANY_RATE
     session_types: tuple[str, ...] = ("ipv4",)
     address: str | None = None
 
@@ -62,8 +63,8 @@ class Subscriber:
     msisdn: str
     slices: tuple[Slice, ...]
     subscriptions: tuple[Subscription, ...]
-    uplink: int = 1_000_000_000
-    downlink: int = 1_000_000_000
+    uplink: int = ANY_RATE
+    downlink: int = ANY_RATE
     amf: bytes = b"\x80\x00"
     barred: bool = False
 

@@ -192,8 +192,9 @@ def _captures(arguments: DialogueArguments) -> Iterator[Source]:
     for part, names in ((VALIDATION, arguments.validation_captures), (TEST, arguments.test_captures)):
         for name in names:
             if name not in paths or name in part_of:
-                twice = "is held out twice" if name in part_of else f"is none{did_you_mean(name, list(paths))}"
-                raise ArgumentsError(f"`{part}_captures` must be captures below {str(folder)!r}, {name!r} {twice}.")
+                remedy = did_you_mean(name, list(paths)) or "."
+                what = "is held out twice." if name in part_of else f"is none{remedy}"
+                raise ArgumentsError(f"`{part}_captures` must be captures below {str(folder)!r}, {name!r} {what}")
             part_of[name] = part
     for name, path in paths.items():
         yield Source(name, part_of.get(name, TRAIN), path, subscribers)

@@ -41,9 +41,8 @@ def build_message_twin(
     """
     name = arguments.model_type
     if name not in _CLASSES:
-        raise ArgumentsError(
-            f"`model_type` must be one of {', '.join(_CLASSES)}, got {name!r}{did_you_mean(name, list(_CLASSES))}."
-        )
+        remedy = did_you_mean(name, list(_CLASSES)) or "."
+        raise ArgumentsError(f"`model_type` must be one of {', '.join(_CLASSES)}, got {name!r}{remedy}")
     if transfer.init_from is None:
         twin = _CLASSES[name](_configuration(arguments, tokenizer))
         compose_vectors(twin.get_input_embeddings(), tokenizer.vocabulary)
