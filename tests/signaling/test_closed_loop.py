@@ -113,10 +113,12 @@ def test_runs_are_repeatable_and_packets_can_be_gathered():
 def test_one_ue_does_one_thing_at_a_time():
     loop = make_loop(configure(ues=1))
     loop.start()
-    assert [record.message.name for record in loop.run_until_quiet()][-2:] == ["NGSetupRequest", "NGSetupResponse"]
     (ue,) = loop.ues
-    ue.register()
+    assert ue.register() is False  # no station has been set up
+    assert [record.message.name for record in loop.run_until_quiet()][-2:] == ["NGSetupRequest", "NGSetupResponse"]
+    assert ue.register() is True and ue.send_data() is False
     loop.run_until_quiet()
+    assert ue.register() is False and ue.update() is False  # as it is registered, and connected
     assert ue.state == "registered" and ue.sessions[1].state == "there"
     ue.release()
     loop.run_until_quiet()

@@ -150,7 +150,7 @@ class WatchedUe(Ue):
         self.disturb()
         super().lose_radio()
 
-    def _set_out(self, request: Message) -> None:
+    def _set_out(self, request: Message) -> bool:
         wanted, expectations = self._wanted(), self._watch.expectations
         if self._kind == "initial":
             expected = expectations.initial_registration(self.usim, wanted)
@@ -160,9 +160,10 @@ class WatchedUe(Ue):
         name = REGISTRATIONS[self._kind]
         self._start(name, self._timing.t3510, expected)
         self._resynchronises = False
-        super()._set_out(request)
+        sent = super()._set_out(request)
         if self.connection is None:
             self._ledger.abort(name, self.who)
+        return sent
 
     def _begin(self, nas: Message, cause: str) -> bool:
         begun = super()._begin(nas, cause)

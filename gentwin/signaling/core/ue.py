@@ -91,8 +91,7 @@ class Ue:
         self.barred = False
         self._work, self._radio, self._timing = works.ue, radio, network.flavour.timing
         self._request: Message | None = None
-        self._kind = "initial"
-        self._attempts = 0
+        self._kind, self._attempts = "initial", 0
         self._postponed: Callable[[], None] | None = None
         self._comes_back = self._misses_acceptance = False
         self._plain = {
@@ -153,10 +152,10 @@ class Ue:
 
     # ------------------------------------------------------------ registration
 
-    def register(self) -> None:
-        """Registers, if it is not and may."""
+    def register(self) -> bool:
+        """Registers, if it may; returns whether it asks for that: not if it reaches no station, as before NG setup."""
         if self.state != DEREGISTERED or self.barred or "T3346" in self.timers:
-            return
+            return False
         self.timers.stop_all()
         self._kind, wanted = "initial", self._wanted()
         identity, algorithms = self._identity(), self.usim.algorithms
@@ -166,26 +165,25 @@ class Ue:
         )
         clear = () if self.connection is None else wanted
         request = n1.registration_request("initial", n1.NO_KEYS, identity, algorithms, clear)
-        self._set_out(request)
+        return self._set_out(request)
 
-    def update(self, kind: str = "periodic_updating") -> None:
-        """Registers periodically, or because it moved to another area (`mobility_updating`)."""
+    def update(self, kind: str = "periodic_updating") -> bool:
+        """Registers periodically, or as it moved (`mobility_updating`); returns whether it asks for that now."""
         end = self.security.end
         if self.state != REGISTERED or end is None or self.connection is not None:
-            return
+            return False
         if "T3346" in self.timers:
             self._postponed = lambda: self.update(kind)
-            return
+            return False
         self._kind, wanted = kind, self._wanted()
-        identity, algorithms = self._identity(), self.usim.algorithms
-        status = self._procedures.there()
+        identity, algorithms, status = self._identity(), self.usim.algorithms, self._procedures.there()
         self._request = n1.whole_registration_request(
             kind, end.ksi, identity, algorithms, wanted, self.tac, self.network, status
         )
         clear = wanted if self.network.flavour.requested_nssai_in_clear else ()
         start = n1.registration_request(kind, end.ksi, identity, algorithms, clear)
         message = n1.message(start.name, *start.fields, ("nas_message_container", end.container(self._request)))
-        self._set_out(end.seal(message, INTEGRITY))
+        return self._set_out(end.seal(message, INTEGRITY))
 
     def _wanted(self) -> tuple[Slice, ...]:
         """Returns the slices that it requests: those it was allowed, and those it is made for."""
@@ -195,16 +193,17 @@ class Ue:
             wanted = [*dict.fromkeys(wanted)]
         return tuple(wanted[:MOST_REQUESTED_SLICES])
 
-    def _set_out(self, request: Message) -> None:
-        """Sends a registration request, on a new connection if there is none."""
+    def _set_out(self, request: Message) -> bool:
+        """Sends a registration request, on a new connection if there is none; returns whether it is sent."""
         self._attempts += 1
         self.state = REGISTERING
         if self.connection is not None:
             self._send(request)
         elif not self._begin(request, SIGNALLING):
             self._fail_registration()
-            return
+            return False
         self.timers.start("T3510", self._timing.t3510, self._abandon)
+        return True
 
     def _abandon(self) -> None:
         self._leave()
@@ -212,9 +211,8 @@ class Ue:
 
     def _fail_registration(self) -> None:
         """Takes the failure of a registration, which is tried again later."""
-        initial = self._kind == "initial"
+        initial, kind = self._kind == "initial", self._kind
         self.state = DEREGISTERED if initial else REGISTERED
-        kind = self._kind
         again = self.register if initial else lambda: self.update(kind)
         if self._attempts < self._timing.attempts:
             self.timers.start("T3511", self._timing.t3511, again)
@@ -358,10 +356,9 @@ class Ue:
             self._leave()
             self.released()
 
-    def send_data(self) -> None:
-        """Has a packet to send: if it is idle, it asks for service."""
-        if self.connection is None:
-            self.ask_service("data", DATA)
+    def send_data(self) -> bool:
+        """Has a packet to send: if it is idle, it asks for service; returns whether it does."""
+        return self.connection is None and self.ask_service("data", DATA)
 
     def paged(self) -> None:
         """Hears that packets wait for it."""
@@ -369,14 +366,14 @@ class Ue:
             self.timers.stop("T3346")
             self.ask_service("mobile_terminated_services", TERMINATED)
 
-    def ask_service(self, kind: str, cause: str) -> None:
-        """Asks for a connection: a type of service, for an RRC establishment cause."""
+    def ask_service(self, kind: str, cause: str) -> bool:
+        """Asks for a connection: a type of service, for an RRC establishment cause; returns whether it does so now."""
         end = self.security.end
         if self.state != REGISTERED or end is None or self.tmsi is None or self.connection is not None:
-            return
+            return False
         if "T3346" in self.timers:
             self._postponed = self._postponed or (lambda: self.ask_service(kind, cause))
-            return
+            return False
         there = self._procedures.there()
         more = [("pdu_session_status", n1.sessions(there))]
         if kind == "data":
@@ -384,8 +381,10 @@ class Ue:
         identity = n1.s_tmsi(self.network, self.tmsi)
         whole = n1.service_request(kind, end.ksi, identity, *more)
         clear = n1.service_request(kind, end.ksi, identity, ("nas_message_container", end.container(whole)))
-        if self._begin(end.seal(clear, INTEGRITY), cause):
-            self.timers.start("T3517", self._timing.t3517, self._abandon_service)
+        if not self._begin(end.seal(clear, INTEGRITY), cause):
+            return False
+        self.timers.start("T3517", self._timing.t3517, self._abandon_service)
+        return True
 
     def _abandon_service(self) -> None:
         self._procedures.waiting.clear()
