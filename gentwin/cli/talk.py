@@ -25,6 +25,11 @@ from gentwin.signaling.turns.names import names_of
 MOST_SHOWN = 200
 CAPTURE, PICTURES = ".pcap", (".svg", ".png")
 LONGEST_WAIT = 100_000.0  # seconds
+SPEAK = frozenset(
+    ["ng-setup", "ng-reset", "register", "update", "session", "release", "idle", "data", "page", "deregister", "core"]
+)
+"""Commands because of which something is said, or they could not be done."""
+BACK_OFF = ("T3346", "T3502", "T3511")  # timers of a UE that is to wait
 
 
 class Command(NamedTuple):
@@ -67,17 +72,15 @@ class Conversation:
         self._commands = self._make_commands()
 
     def _make_commands(self) -> dict[str, Command]:
-        ue = lambda: self._talk.ue  # noqa: E731 - which one it is may change
-        do = self._talk.do
         entries = (
             Command("ng-setup [TAC] [PLMN]", "the base station introduces itself", 2, self._set_up),
-            Command("ng-reset", "the base station resets its link", 0, lambda: do(self._talk.station.reset)),
+            Command("ng-reset", "the base station resets its link", 0, self._reset),
             Command("register", "initial registration", 0, self._register),
-            Command("update", "periodic registration, when idle", 0, lambda: do(lambda: ue().update())),
+            Command("update", "periodic registration, when idle", 0, self._update),
             Command("session DNN [SLICE]", "PDU session: `session internet`, `session iot 2-000001`", 2, self._session),
             Command("release [N]", "release a PDU session", 1, self._release),
-            Command("idle", "the base station releases the connection", 0, lambda: do(lambda: ue().release())),
-            Command("data", "the UE has something to send: service request", 0, lambda: do(lambda: ue().send_data())),
+            Command("idle", "the base station releases the connection", 0, self._release_connection),
+            Command("data", "the UE has something to send: service request", 0, self._send_data),
             Command("page", "something comes for the UE: session report, paging, service request", 0, self._page),
             Command("deregister [normal]", "the UE is switched off, or waits for the answer", 1, self._deregister),
             Command("wrong-key", "another key in the USIM", 0, lambda: self._talk.change_key(True)),
@@ -111,6 +114,8 @@ class Conversation:
         if not least <= len(arguments) <= command.most:
             raise ValueError(f"it is written `{command.usage}`, got {' '.join(words)!r}.")
         command.action(*arguments)
+        if name in SPEAK and len(self._talk.records) == self._shown:
+            raise ValueError(f"nothing was said because of `{name}`: {self._described()}.")
         if len(self._talk.records) > self._shown:
             self._print(self._shown)
             self._shown = len(self._talk.records)
@@ -131,15 +136,43 @@ class Conversation:
             station = replace(station, plmn=plmn)
         self._talk.set_up(station)
 
-    def _register(self) -> None:
+    def _reset(self) -> None:
+        self._served()
+        self._talk.do(self._talk.station.reset)
+
+    def _served(self) -> None:
+        """Raises `ValueError` unless the link of the base station is set up."""
         if not self._talk.station.accepted:
             raise ValueError("the UE finds no base station; `ng-setup` comes first.")
+
+    def _register(self) -> None:
+        self._served()
+        if self._talk.ue.state == REGISTERED:
+            raise ValueError("the UE is registered; `deregister` comes first.")
         self._talk.register()
 
-    def _registered(self) -> None:
-        """Raises `ValueError` unless the UE is registered."""
-        if self._talk.ue.state != REGISTERED:
-            raise ValueError(f"the UE is {self._talk.ue.state}; `register` comes first.")
+    def _registered(self, idle: bool = False) -> None:
+        """Raises `ValueError` unless the UE is registered, and has no connection if it is to be idle."""
+        ue = self._talk.ue
+        if ue.state != REGISTERED:
+            raise ValueError(f"the UE is {ue.state}; `register` comes first.")
+        if idle and not ue.idle:
+            raise ValueError("the UE is connected; `idle` comes first.")
+
+    def _update(self) -> None:
+        self._served()
+        self._registered(idle=True)
+        self._talk.do(self._talk.ue.update)
+
+    def _send_data(self) -> None:
+        self._served()
+        self._registered(idle=True)
+        self._talk.do(self._talk.ue.send_data)
+
+    def _release_connection(self) -> None:
+        if self._talk.ue.idle:
+            raise ValueError("the UE is idle; it has no connection to be released.")
+        self._talk.do(self._talk.ue.release)
 
     def _session(self, dnn: str, of: str | None = None) -> None:
         self._registered()
@@ -160,7 +193,7 @@ class Conversation:
         self._talk.do(lambda: self._talk.ue.release_session(chosen))
 
     def _page(self) -> None:
-        self._registered()
+        self._registered(idle=True)
         if not self._talk.page():
             raise ValueError("nothing can come for a UE without a session; `session internet` comes first.")
 
@@ -193,9 +226,15 @@ class Conversation:
 
     def _status(self) -> None:
         ue = self._talk.ue
-        typer.echo(f"UE {ue.usim.supi}: {ue.state}, {'idle' if ue.idle else 'connected'}")
+        typer.echo(self._described())
         for psi, known in sorted(ue.sessions.items()):
             typer.echo(f"  session {psi}: {known.dnn}, {known.state} {known.address}".rstrip())
+
+    def _described(self) -> str:
+        ue = self._talk.ue
+        waits = [name for name in BACK_OFF if name in ue.timers]
+        state = f"UE {ue.usim.supi}: {ue.state}, {'idle' if ue.idle else 'connected'}"
+        return f"{state}, waits for {', '.join(waits)}" if waits else state
 
     def _show(self, wanted: str) -> None:
         records = self._talk.records
