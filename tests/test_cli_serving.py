@@ -140,8 +140,17 @@ def test_options_that_cannot_be(arguments: tuple, message: str):
     assert message in refused("serve-core", "reference", *arguments)
 
 
-def test_unknown_checkpoint_is_one_line():
-    assert "signaling-nothing" in refused("serve-core", "gentwin/signaling-nothing", "--transport", "tcp")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("refrence", "must be one of reference, gentwin/signaling-open5gs, a folder.*did you mean `reference`?"),
+        ("gentwin/signaling-opn5gs", "got 'gentwin/signaling-opn5gs'; did you mean `gentwin/signaling-open5gs`?"),
+        ("gentwin/slice-lstm-dynamic", "must be a message twin, such as gentwin/signaling-open5gs, got"),
+    ],
+)
+def test_checkpoint_that_cannot_be_served_is_one_line(name: str, message: str):
+    line = refused("serve-core", name, "--transport", "tcp")
+    assert all(part in line for part in message.split(".*")), line
 
 
 def test_address_in_use_is_one_line():

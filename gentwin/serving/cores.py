@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 
+from gentwin.hub import NAMESPACE, CheckpointError, checkpoint_path, list_checkpoints
+from gentwin.schema import did_you_mean
 from gentwin.serving.configuration import ServingConfiguration
 from gentwin.signaling.core.configuration import NetworkConfiguration
 from gentwin.signaling.core.control_plane import (
@@ -22,6 +25,8 @@ from gentwin.signaling.messages import NGAP, Record
 from gentwin.signaling.records import decode_message
 
 REFERENCE = "reference"
+VOCABULARY = "vocabulary.json"
+"""What a message twin has and no other."""
 
 Listener = Callable[[CoreEvent], None]
 
@@ -45,8 +50,9 @@ def load_core(
             configuration.network, configuration.subscribers, configuration.limits, Random(seed).getrandbits(64)
         )
         return core if listener is None else ObservedCore(core, configuration.network, listener)
-    from gentwin.models import SignalingTokenizer, from_pretrained
+    _check_name(name)
     from gentwin.pipelines.core_twin import CoreTwin
+    from gentwin.pipelines.core_twin.loading import load_twin
     from gentwin.signaling.resolver import CoreNetwork
 
     network = CoreNetwork(
@@ -56,7 +62,19 @@ def load_core(
         home_keys=configuration.home_keys,
         random=None if seed is None else Random(seed),
     )
-    return CoreTwin(from_pretrained(name), SignalingTokenizer.from_pretrained(name), network, listener=listener)
+    return CoreTwin(*load_twin(name), network, listener=listener)
+
+
+def _check_name(name: str) -> None:
+    """Raises `CheckpointError` for what is neither a folder, nor shipped, nor can be of the Hub, `owner/name`."""
+    shipped = list_checkpoints()
+    if Path(name).is_dir() or name in shipped or ("/" in name and not name.startswith(NAMESPACE)):
+        return
+    known = [REFERENCE, *(each for each in shipped if (checkpoint_path(each) / VOCABULARY).is_file())]
+    raise CheckpointError(
+        f"`checkpoint` must be one of {', '.join(known)}, a folder, or `owner/name` on the Hub, got {name!r}"
+        + (did_you_mean(name, known) or ".")
+    )
 
 
 class ObservedCore:

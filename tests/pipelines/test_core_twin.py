@@ -229,6 +229,14 @@ def test_bytes_that_are_nothing(scene):
     assert scene.core.state_dict() == before
 
 
+def test_defects_are_logged_with_their_traceback(scene, caplog: pytest.LogCaptureFixture):
+    scene.subscribers.close()
+    scene.loop.ues[0].register()
+    scene.loop.run_until_quiet()
+    assert "Cannot operate on a closed database" in caplog.text and "Traceback" in caplog.text
+    assert "ProgrammingError" in scene.reasons[-1]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from([NGAP, PFCP]), st.binary(max_size=200), st.sampled_from([STRANGER, UPF, "127.0.2.1:41621"]))
 def test_no_bytes_stop_it(twin, protocol, data, peer):

@@ -1,5 +1,6 @@
 """Timers, datagrams, conversations and answers of a core, each by itself."""
 
+from pathlib import Path
 from weakref import WeakSet
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from gentwin.models.signaling import SignalingTokenizer, SignalingTwinConfig, SignalingTwinForCausalLM
 from gentwin.models.signaling.decoding import Decoder
+from gentwin.pipelines import CoreTwin
 from gentwin.pipelines.core_twin.answers import Answers
 from gentwin.pipelines.core_twin.conversations import Conversations
 from gentwin.pipelines.core_twin.datagrams import Datagrams
@@ -16,6 +18,7 @@ from gentwin.signaling.core import n4
 from gentwin.signaling.core.configuration import NetworkConfiguration, Timing
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.core.subscribers import Subscribers
+from gentwin.signaling.errors import SignalingError
 from gentwin.signaling.messages import PFCP
 from gentwin.signaling.resolver import CoreNetwork
 
@@ -236,3 +239,15 @@ def test_answers_that_are_not_remembered(most, length):
     key = answers.key(answers.place([]), [5] * length, False, {})
     assert answers.add(key, [9]) != answers.add(key, [9])
     assert answers.find(key) is None
+
+
+def test_subscribers_of_another_type_are_refused_at_once(tmp_path: Path):
+    with pytest.raises(TypeError, match="`subscribers` must be `Subscribers` or a path, got list"):
+        CoreTwin.from_pretrained("gentwin/signaling-open5gs", subscribers=[])
+    with pytest.raises(FileNotFoundError, match="must be a file of subscribers"):
+        CoreTwin.from_pretrained("gentwin/signaling-open5gs", subscribers=tmp_path / "nobody.sqlite")
+
+
+def test_there_are_two_protocols():
+    with pytest.raises(SignalingError, match="`protocol` must be 'ngap' or 'pfcp', got 'sip'"):
+        Packet("sip", UPF, b"")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time as clock_time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from gentwin.models.auto import from_pretrained
 from gentwin.models.signaling import SignalingTokenizer
 from gentwin.models.signaling.configuration_signaling import SEPARATE
 from gentwin.models.signaling.decoding import Decoder
@@ -17,12 +17,14 @@ from gentwin.pipelines.core_twin.answers import Answers
 from gentwin.pipelines.core_twin.conversations import Conversation, Conversations
 from gentwin.pipelines.core_twin.datagrams import REQUEST, RESPONSE, Datagrams
 from gentwin.pipelines.core_twin.journal import Journal, Listener
+from gentwin.pipelines.core_twin.loading import load_twin
 from gentwin.pipelines.core_twin.speech import Speech, Stimulus
 from gentwin.pipelines.core_twin.timers import IMPLICIT, Timers
 from gentwin.signaling import pfcp
 from gentwin.signaling.core.configuration import NetworkConfiguration
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.core.policy import Policy
+from gentwin.signaling.core.subscriber_files import read_subscribers
 from gentwin.signaling.core.subscribers import Subscribers
 from gentwin.signaling.dialogue.directions import GNB_TO_AMF, UPF_TO_SMF
 from gentwin.signaling.dialogue.hints import COMMANDS, command, event
@@ -38,6 +40,8 @@ from gentwin.signaling.turns.names import names_of
 MOST_HEARD = 1024  # tokens of one message
 LINK_LOST = event("link_lost")
 TO_CORE = {NGAP: GNB_TO_AMF, PFCP: UPF_TO_SMF}
+
+log = logging.getLogger(__name__)
 
 
 class CoreTwin:
@@ -119,7 +123,7 @@ class CoreTwin:
         name: str | PathLike[str],
         *,
         configuration: NetworkConfiguration | None = None,
-        subscribers: Subscribers | None = None,
+        subscribers: Subscribers | str | PathLike[str] | None = None,
         policy: Policy | None = None,
         home_keys: Mapping[int, bytes] | None = None,
         clock: Callable[[], float] = clock_time.time,
@@ -130,7 +134,8 @@ class CoreTwin:
         Args:
             name: `gentwin/<name>` of a shipped checkpoint, a folder, or a Hub name.
             configuration: Parts and addresses of the network; those of the recorded one if not given.
-            subscribers: The database; an empty one if not given.
+            subscribers: The database, or the file of one, see
+                [`read_subscribers`][gentwin.signaling.core.subscriber_files.read_subscribers]; an empty one if not given.
             policy: Asked where an answer depends on load; everything is admitted if not given.
             home_keys: Private keys of the home network by identifier, 32 bytes each.
             clock: Returns the time in seconds since 1970.
@@ -138,7 +143,12 @@ class CoreTwin:
 
         Raises:
             CheckpointError: If it is no message twin, or is damaged.
+            TypeError: If the subscribers are neither a database nor a path.
         """
+        if isinstance(subscribers, str | PathLike):
+            subscribers = read_subscribers(subscribers)
+        elif not isinstance(subscribers, Subscribers | None):
+            raise TypeError(f"`subscribers` must be `Subscribers` or a path, got {type(subscribers).__name__}.")
         network = CoreNetwork(
             configuration or NetworkConfiguration(start=clock()),
             Subscribers() if subscribers is None else subscribers,
@@ -146,7 +156,7 @@ class CoreTwin:
             home_keys=home_keys,
             clock=clock,
         )
-        return cls(from_pretrained(name), SignalingTokenizer.from_pretrained(name), network, **arguments)
+        return cls(*load_twin(name), network, **arguments)
 
     def __len__(self) -> int:
         """Returns the number of conversations."""
@@ -189,7 +199,7 @@ class CoreTwin:
                     taken.add(conversation.number)
                     stimuli += self._heard(conversation, packet, message, now)
                 except Exception as error:  # whatever somebody sends, others are answered
-                    self._journal.refuses(None, packet.peer, f"`{message.name}` cannot be taken: {error!r}", now)
+                    self._fail(None, packet.peer, f"`{message.name}`", error, now)
                     self._end_if_idle(conversation)
             out += self._answer(stimuli, now)
             waiting = later
@@ -251,7 +261,7 @@ class CoreTwin:
                 try:
                     stimuli.append(self._happening(conversation, token, now))
                 except Exception as error:  # other timers run out all the same
-                    self._journal.refuses(conversation, "", f"`{token}` cannot be taken: {error!r}", now)
+                    self._fail(conversation, "", f"`{token}`", error, now)
             out += self._answer(stimuli, now)
             expired = later
         self._speech.make_room()
@@ -379,6 +389,12 @@ class CoreTwin:
         if refusal.answer is None:
             return []
         return [self._journal.says(conversation, refusal.answer, packet.peer, packet.stream, now)]
+
+    def _fail(self, conversation: Conversation | None, peer: str, what: str, error: Exception, now: float) -> None:
+        """Tells that something cannot be taken; what no sender is to blame for is logged with its traceback."""
+        if not isinstance(error, SignalingError):
+            log.error("%s cannot be taken, by a defect", what, exc_info=error)
+        self._journal.refuses(conversation, peer, f"{what} cannot be taken: {error!r}", now)
 
     # ------------------------------------------------------------ checkpoints
 

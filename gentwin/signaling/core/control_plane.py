@@ -36,12 +36,19 @@ class Packet:
         peer: Address `host:port` of the other end: a base station or the user plane.
         data: One PDU of NGAP, or one datagram of PFCP.
         stream: Of SCTP; 0 elsewhere.
+
+    Raises:
+        SignalingError: If there is no such protocol.
     """
 
     protocol: str
     peer: str
     data: bytes
     stream: int = 0
+
+    def __post_init__(self) -> None:
+        if self.protocol not in (NGAP, PFCP):
+            raise SignalingError(f"`protocol` must be {NGAP!r} or {PFCP!r}, got {self.protocol!r}.")
 
 
 HEARD, SAID, HAPPENED, REFUSED = "heard", "said", "happened", "refused"
