@@ -139,7 +139,7 @@ def _serve(
 ) -> None:
     from rich.console import Console
 
-    from gentwin.serving import CoreServer, Ladders, MessageLog, Watches
+    from gentwin.serving import CoreServer, Ladders, MessageLog, Outgoing
     from gentwin.serving.cores import load_core
 
     console = Console()
@@ -153,7 +153,7 @@ def _serve(
         watches.append(metrics)
     if log is not None or not quiet:
         watches.append(MessageLog(log, None if quiet else console))
-    watch = Watches(watches)
+    watch = Outgoing(watches)
     try:
         core = load_core(checkpoint, configuration, listener=watch.event, seed=seed)
         server = CoreServer(core, transport, user_plane, watch=watch)

@@ -14,7 +14,8 @@
 | `gate` | what is said to who speaks before NG setup |
 | `user_planes`, `emulated_upf` | what is at the other end of N4 |
 | `limits` | how much is taken from others |
-| `watching`, `ladders`, `metrics`, `pages` | what is to be seen |
+| `silence` | whether the user plane answers |
+| `watching`, `outgoing`, `ladders`, `metrics`, `pages` | what is to be seen |
 | `configuration`, `cores` | network, subscribers and limits from a YAML file; the core |
 | `talking` | a base station and a UE that do what they are told |
 """
@@ -27,6 +28,7 @@ from gentwin.serving.framing import FrameError, FrameReader, encode_frame
 from gentwin.serving.ladders import Ladders
 from gentwin.serving.limits import Limits
 from gentwin.serving.links import Link, TcpTransport, Transport, UnixTransport
+from gentwin.serving.outgoing import Outgoing
 from gentwin.serving.server import CoreServer
 from gentwin.serving.user_planes import UdpUserPlane, UserPlane
 from gentwin.serving.watching import MessageLog, Watch, Watches
@@ -42,6 +44,7 @@ __all__ = [
     "Limits",
     "Link",
     "MessageLog",
+    "Outgoing",
     "ServingConfiguration",
     "TcpTransport",
     "Transport",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 
 from gentwin.serving.links import join_address, split_address
-from gentwin.serving.user_planes import MOST_WAITING, UserPlane
+from gentwin.serving.user_planes import FULL, MOST_WAITING, Refused, UserPlane
 from gentwin.signaling import pfcp
 from gentwin.signaling.core.clock import Clock
 from gentwin.signaling.core.configuration import Capacity, Delays, Faults, NetworkConfiguration
@@ -140,21 +140,22 @@ class InProcessUserPlane(UserPlane):
     """
 
     def __init__(self, upf: EmulatedUpf, clock: Callable[[], float] = time.time) -> None:
-        self._timed, self._address = _Timed(upf, self._heard, clock), upf.address
+        self._timed, self.address = _Timed(upf, self._heard, clock), upf.address
         self._waiting: deque[Packet] = deque()
         self._ready: Callable[[], None] = lambda: None
+        self._refused: Refused = lambda peer, reason: None
 
-    async def open(self, ready: Callable[[], None]) -> None:
+    async def open(self, ready: Callable[[], None], refused: Refused = lambda peer, reason: None) -> None:
         """Begins to answer."""
-        self._ready = ready
+        self._ready, self._refused = ready, refused
         self._timed.start()
 
     def _heard(self, datagrams: list[bytes]) -> None:
         for data in datagrams:
             if len(self._waiting) < MOST_WAITING:
-                self._waiting.append(Packet(PFCP, self._address, data))
+                self._waiting.append(Packet(PFCP, self.address, data))
             else:
-                self.lost += 1
+                self._refused(self.address, FULL)
         if datagrams:
             self._ready()
 

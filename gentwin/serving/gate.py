@@ -27,7 +27,7 @@ def setup_outcome(data: bytes) -> bool | None:
     return {bytes((SUCCESSFUL, NG_SETUP)): True, bytes((UNSUCCESSFUL, NG_SETUP)): False}.get(data[:2])
 
 
-def refuse(data: bytes) -> tuple[str, bytes | None]:
+def refuse(data: bytes) -> tuple[str, Message | None]:
     """Returns why a PDU is refused that came before NG setup, and what is said to it; None for silence.
 
     An initiating message is answered with an error indication, or with its own failure where it has one that needs
@@ -39,11 +39,11 @@ def refuse(data: bytes) -> tuple[str, bytes | None]:
     try:
         message = ngap.decode(data)
     except DecodeError as error:
-        return str(error), ngap.encode(n2.message("ErrorIndication", n2.cause(*NO_SYNTAX)))
+        return str(error), n2.message("ErrorIndication", n2.cause(*NO_SYNTAX))
     reason = f"`{message.name}` came before NG setup"
     if data[0] != INITIATING or message.name == "ErrorIndication":
         return reason, None
-    return reason, ngap.encode(_answer(message))
+    return reason, _answer(message)
 
 
 def _answer(message: Message) -> Message:

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from os import PathLike
 from pathlib import Path
 
-from gentwin.serving.watching import Watch, step_of
+from gentwin.serving.watching import UNSENT, Watch, step_of
 from gentwin.signaling.contexts import UE, Context, ContextTracker
 from gentwin.signaling.core.control_plane import SAID, CoreEvent
 from gentwin.signaling.ladder import Ladder, Step
@@ -28,7 +28,7 @@ class Ladders(Watch):
 
     def event(self, event: CoreEvent) -> None:
         """Keeps a message."""
-        if event.record is None:
+        if event.record is None or event.kind == UNSENT:
             return
         self._count += 1
         context = self._tracker.assign(event.record)

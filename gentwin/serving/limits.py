@@ -18,6 +18,7 @@ class Limits:
         unsent_octets: What may wait to be sent to one link; a link that does not read more is closed.
         partial_seconds: From the begin of a message to its end; a link that takes longer is closed.
         refusals: Messages before NG setup, of one link; a link with more is closed.
+        answer_seconds: From a request on N4 to anything of the user plane; then it is told that it does not answer.
         setup_seconds: From a new link to its successful NG setup; a link that takes longer is closed.
 
     Raises:
@@ -32,6 +33,7 @@ class Limits:
     unsent_octets: int = 1 << 20
     partial_seconds: float = 10.0
     refusals: int = 100
+    answer_seconds: float = 5.0
     setup_seconds: float = 60.0
 
     def __post_init__(self) -> None:

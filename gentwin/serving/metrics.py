@@ -2,16 +2,17 @@
 
 | metric | type | labels |
 |---|---|---|
-| `gentwin_core_messages_total` | counter | `direction` (`heard`, `said`), `protocol`, `message` |
-| `gentwin_core_refusals_total` | counter | `by` (`server`, `core`) |
+| `gentwin_core_messages_total` | counter | `direction` (`heard`, `said`, `unsent`), `protocol`, `message` |
+| `gentwin_core_refusals_total` | counter | `by` (`server`, `n4`, `core`) |
 | `gentwin_core_links` | gauge | |
+| `gentwin_core_user_plane_answers` | gauge | |
 | `gentwin_core_batch_messages` | histogram | |
 | `gentwin_core_batch_seconds` | histogram | |
 """
 
 from __future__ import annotations
 
-from gentwin.serving.watching import Watch
+from gentwin.serving.watching import SERVER, Watch
 from gentwin.signaling.core.control_plane import REFUSED, CoreEvent
 
 MOST_NAMES = 500  # of messages; those beyond count as `other`
@@ -36,6 +37,8 @@ class Metrics(Watch):
         self._messages = Counter("messages", "Messages on N2 and N4.", ("direction", "protocol", "message"), **parts)
         self._refusals = Counter("refusals", "What was not answered as it was asked.", ("by",), **parts)
         self._links = Gauge("links", "Base stations that are linked.", **parts)
+        self._answers = Gauge("user_plane_answers", "Whether the user plane answers, 0 or 1.", **parts)
+        self._answers.set(1)
         self._sizes = Histogram("batch_messages", "Messages heard together.", buckets=SIZES, **parts)
         self._seconds = Histogram("batch_seconds", "Time to answer a batch.", buckets=SECONDS, **parts)
         self._names: set[str] = set()
@@ -44,9 +47,13 @@ class Metrics(Watch):
         """Counts links."""
         self._links.inc(1 if up else -1)
 
-    def refused(self, peer: str, reason: str, now: float) -> None:
+    def refused(self, peer: str, reason: str, now: float, by: str = SERVER) -> None:
         """Counts what the core did not hear."""
-        self._refusals.labels("server").inc()
+        self._refusals.labels(by).inc()
+
+    def user_plane(self, address: str, answers: bool, now: float) -> None:
+        """Takes note of whether the user plane answers."""
+        self._answers.set(answers)
 
     def batch(self, messages: int, seconds: float) -> None:
         """Counts batches, by size and time."""

@@ -13,10 +13,12 @@ from typing import Any
 from gentwin.serving import gate
 from gentwin.serving.limits import Limits
 from gentwin.serving.links import Link, Transport
+from gentwin.serving.silence import Silence
 from gentwin.serving.user_planes import UserPlane
-from gentwin.serving.watching import Watch
-from gentwin.signaling.core.control_plane import ControlPlane, Packet
-from gentwin.signaling.messages import NGAP
+from gentwin.serving.watching import USER_PLANE, Watch
+from gentwin.signaling import ngap
+from gentwin.signaling.core.control_plane import SAID, ControlPlane, CoreEvent, Packet
+from gentwin.signaling.messages import NGAP, Message, Record
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FLUSH_SECONDS = 2.0  # that links are given to read the last of what they are sent
@@ -70,6 +72,7 @@ class CoreServer:
         self.core, self.transport, self.user_plane = core, transport, user_plane
         self.limits, self.clock = limits or Limits(), clock
         self._watch = watch or Watch()
+        self._silence = Silence(self.limits.answer_seconds, self._hear_silence)
         self._seats: dict[str, _Seat] = {}
         self._ready: OrderedDict[Link | UserPlane, None] = OrderedDict()
         self._lost: list[str] = []
@@ -89,7 +92,7 @@ class CoreServer:
             OSError: If an address cannot be used.
         """
         loop = asyncio.get_running_loop()
-        await self.user_plane.open(lambda: self.ready(self.user_plane))
+        await self.user_plane.open(lambda: self.ready(self.user_plane), self._refuse_datagram)
         try:
             await self.transport.open(self, self.limits)
             for number in SIGNALS if signals else ():
@@ -102,6 +105,7 @@ class CoreServer:
                 loop.remove_signal_handler(number)
             await self.transport.close()
             await self._leave()
+            self._silence.stop()
             self.user_plane.close()
 
     def stop(self) -> None:
@@ -179,18 +183,29 @@ class CoreServer:
             return None
 
     def _say(self, packets: Sequence[Packet]) -> None:
-        for packet in packets:
-            if packet.protocol != NGAP:
-                self.user_plane.send(packet)
-                continue
-            seat = self._seats.get(packet.peer)
-            if seat is None:
-                log.info("%s is gone, and is not told a message of %d bytes", packet.peer, len(packet.data))
-                continue
-            outcome = gate.setup_outcome(packet.data)
-            if outcome is not None:
-                self._set_up(seat, outcome)
-            seat.link.send(packet.data, packet.stream)
+        sent = [(packet, self._send(packet)) for packet in packets]
+        self._watch.sent(sent, self.clock())
+
+    def _send(self, packet: Packet) -> bool:
+        """Sends a packet of the core; returns whether there is a link for it."""
+        if packet.protocol != NGAP:
+            self.user_plane.send(packet)
+            self._silence.asked(packet.data)
+            return True
+        seat = self._seats.get(packet.peer)
+        if seat is None or seat.link.is_closed:
+            return False
+        outcome = gate.setup_outcome(packet.data)
+        if outcome is not None:
+            self._set_up(seat, outcome)
+        seat.link.send(packet.data, packet.stream)
+        return True
+
+    def _hear_silence(self, answers: bool) -> None:
+        self._watch.user_plane(self.user_plane.address, answers, self.clock())
+
+    def _refuse_datagram(self, peer: str, reason: str) -> None:
+        self._watch.refused(peer, reason, self.clock(), USER_PLANE)
 
     def _set_up(self, seat: _Seat, accepted: bool) -> None:
         seat.accepted = accepted
@@ -211,7 +226,12 @@ class CoreServer:
                 self._ready.pop(source, None)
             else:
                 self._ready.move_to_end(source)
-            batch += packets if source is self.user_plane else self._admit(source, packets)
+            if source is self.user_plane:
+                batch += packets
+                if packets:
+                    self._silence.heard()
+            else:
+                batch += self._admit(source, packets)
         return batch
 
     def _admit(self, link: Link, packets: Sequence[Packet]) -> list[Packet]:
@@ -239,7 +259,14 @@ class CoreServer:
         reason, answer = gate.refuse(packet.data)
         self._watch.refused(packet.peer, reason, self.clock())
         if answer is not None:
-            seat.link.send(answer, packet.stream)
+            self._answer_stranger(answer, packet)
+
+    def _answer_stranger(self, answer: Message, packet: Packet) -> None:
+        """Says something in place of the core, and tells of it as of what the core says."""
+        data, now = ngap.encode(answer), self.clock()
+        record = Record(answer, now, self.transport.address, packet.peer, packet.stream, data)
+        self._watch.event(CoreEvent(SAID, now, packet.peer, record=record))
+        self._say([Packet(NGAP, packet.peer, data, packet.stream)])
 
     def opened(self, link: Link) -> None:
         """Takes a new link; called by the transport."""

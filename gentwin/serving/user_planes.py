@@ -16,7 +16,10 @@ from gentwin.signaling.messages import PFCP
 
 MOST_WAITING = 4096  # datagrams
 MOST_TAKEN = 256  # datagrams that are read at a time, so that others are read as well
+FULL = f"{MOST_WAITING:,} datagrams of N4 wait already"
 LARGEST_DATAGRAM = 1 << 16
+
+Refused = Callable[[str, str], None]
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +28,18 @@ class UserPlane(ABC):
     """The user plane at the other end of N4.
 
     Attributes:
-        lost: Number of datagrams that were thrown away, as too many waited or they came from somebody else.
+        address: Of the other end, `host:port`.
     """
 
-    lost = 0
+    address = ""
 
     @abstractmethod
-    async def open(self, ready: Callable[[], None]) -> None:
+    async def open(self, ready: Callable[[], None], refused: Refused = lambda peer, reason: None) -> None:
         """Begins to listen.
 
         Args:
             ready: Called when there is something to take.
+            refused: Called with who sent a datagram that is thrown away, and why.
 
         Raises:
             OSError: If the address cannot be used.
@@ -67,14 +71,16 @@ class UdpUserPlane(UserPlane, asyncio.DatagramProtocol):
 
     def __init__(self, local: str, remote: str) -> None:
         self.local, self.remote = local, split_address(remote, PORT)
+        self.address = join_address(*self.remote)
         self._waiting: deque[Packet] = deque()
         self._transport: asyncio.DatagramTransport | None = None
         self._socket: socket.socket | None = None
         self._ready: Callable[[], None] = lambda: None
+        self._refused: Refused = lambda peer, reason: None
 
-    async def open(self, ready: Callable[[], None]) -> None:
+    async def open(self, ready: Callable[[], None], refused: Refused = lambda peer, reason: None) -> None:
         """Begins to listen."""
-        self._ready, loop = ready, asyncio.get_running_loop()
+        self._ready, self._refused, loop = ready, refused, asyncio.get_running_loop()
         found = await loop.getaddrinfo(*split_address(self.local, PORT), type=socket.SOCK_DGRAM)
         family, kind, protocol, _, address = found[0]
         self._socket = socket.socket(family, kind, protocol)
@@ -100,10 +106,13 @@ class UdpUserPlane(UserPlane, asyncio.DatagramProtocol):
 
     def _keep(self, data: bytes, address: tuple) -> None:
         host, port = address[:2]
-        if host == self.remote[0] and len(self._waiting) < MOST_WAITING:
-            self._waiting.append(Packet(PFCP, join_address(host, port), data))
+        peer = join_address(host, port)
+        if host != self.remote[0]:
+            self._refused(peer, f"a datagram that is not from the UPF, {self.address}")
+        elif len(self._waiting) >= MOST_WAITING:
+            self._refused(peer, FULL)
         else:
-            self.lost += 1
+            self._waiting.append(Packet(PFCP, peer, data))
 
     def error_received(self, error: OSError) -> None:
         """Called by the event loop: nobody may be there yet, and what is not answered is sent again."""

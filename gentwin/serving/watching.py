@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
@@ -12,11 +12,16 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
-from gentwin.signaling.core.control_plane import REFUSED, SAID, CoreEvent
+from gentwin.signaling.core.control_plane import HEARD, REFUSED, CoreEvent, Packet
 from gentwin.signaling.ladder import Actor, Step, make_ladder
 from gentwin.signaling.ladder.steps import AMF, GNB, SMF, UE, UPF
 from gentwin.signaling.messages import NGAP, Record
 
+UNSENT, WARNING = "unsent", "warning"
+"""Kinds of lines: the core said something that was not sent, as the link is down; something is amiss."""
+SERVER, USER_PLANE = "server", "n4"
+"""Who refuses what the core does not hear: the server, of base stations; the link to the user plane."""
+MOST_STRANGERS = 1024  # hosts whose datagrams are told of
 STYLES = {"nas": "", "ngap": "cyan", "pfcp": "green", "refused": "bold red", "closed": "dim"}
 
 
@@ -26,8 +31,14 @@ class Watch:
     def link(self, peer: str, up: bool, reason: str, now: float) -> None:
         """Takes that a base station came or went, and why."""
 
-    def refused(self, peer: str, reason: str, now: float) -> None:
-        """Takes that something was refused before the core heard of it."""
+    def refused(self, peer: str, reason: str, now: float, by: str = SERVER) -> None:
+        """Takes that something was refused before the core heard of it, by `server` or `n4`."""
+
+    def user_plane(self, address: str, answers: bool, now: float) -> None:
+        """Takes that the user plane has not answered for a while, or answers again."""
+
+    def sent(self, packets: Sequence[tuple[Packet, bool]], now: float) -> None:
+        """Takes what the core has just said, and of each packet whether there was a link to send it by."""
 
     def batch(self, messages: int, seconds: float) -> None:
         """Takes how many messages were heard together, and how long the answers took."""
@@ -54,10 +65,20 @@ class Watches(Watch):
         for watch in self._watches:
             watch.link(peer, up, reason, now)
 
-    def refused(self, peer: str, reason: str, now: float) -> None:
+    def refused(self, peer: str, reason: str, now: float, by: str = SERVER) -> None:
         """Takes that something was refused."""
         for watch in self._watches:
-            watch.refused(peer, reason, now)
+            watch.refused(peer, reason, now, by)
+
+    def user_plane(self, address: str, answers: bool, now: float) -> None:
+        """Takes whether the user plane answers."""
+        for watch in self._watches:
+            watch.user_plane(address, answers, now)
+
+    def sent(self, packets: Sequence[tuple[Packet, bool]], now: float) -> None:
+        """Takes what was sent."""
+        for watch in self._watches:
+            watch.sent(packets, now)
 
     def batch(self, messages: int, seconds: float) -> None:
         """Takes how long a batch took."""
@@ -100,8 +121,9 @@ def step_of(record: Record, said: bool, number: int = 0) -> Step:
 class MessageLog(Watch):
     """A line for everything that happens: JSON in a file, and text on a screen.
 
-    A line of the file has `time`, `kind` (`heard`, `said`, `happened`, `refused`, `link`), and where there are any
-    `peer`, `context`, `protocol`, `message`, `details` and `reason`.
+    A line of the file has `time`, `kind` (`heard`, `said`, `unsent`, `happened`, `refused`, `link`, `warning`), and
+    where there are any `peer`, `context`, `protocol`, `message`, `details` and `reason`. Of datagrams from strangers
+    the first of each host is told.
 
     Args:
         path: Of the file, which is appended to; None for none.
@@ -113,18 +135,28 @@ class MessageLog(Watch):
         if path is not None:
             self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - `close` closes it
         self._console = console
+        self._strangers: set[str] = set()
 
     def link(self, peer: str, up: bool, reason: str, now: float) -> None:
         """Writes that a base station came or went."""
         self._write(now, "link", peer, reason=" ".join(filter(None, ("up" if up else "down", reason))))
 
-    def refused(self, peer: str, reason: str, now: float) -> None:
+    def refused(self, peer: str, reason: str, now: float, by: str = SERVER) -> None:
         """Writes that something was refused."""
+        if by == USER_PLANE:
+            host = peer.rpartition(":")[0]
+            if host in self._strangers or len(self._strangers) >= MOST_STRANGERS:
+                return
+            self._strangers.add(host)
         self._write(now, REFUSED, peer, reason=reason)
+
+    def user_plane(self, address: str, answers: bool, now: float) -> None:
+        """Writes whether the user plane answers."""
+        self._write(now, WARNING, address, reason=silence(address, answers))
 
     def event(self, event: CoreEvent) -> None:
         """Writes what happened at the core."""
-        step = None if event.record is None else step_of(event.record, event.kind == SAID)
+        step = None if event.record is None else step_of(event.record, event.kind != HEARD)
         self._write(event.timestamp, event.kind, event.peer, event.context, step, event.record, event.reason)
 
     def _write(
@@ -154,13 +186,18 @@ class MessageLog(Watch):
             self._file = None
 
 
+def silence(address: str, answers: bool) -> str:
+    """Returns what there is to tell of a user plane that does not answer, or does so again."""
+    return f"UPF {address} answers again" if answers else f"UPF {address} does not answer"
+
+
 def _line(now: float, kind: str, peer: str, context: int | None, step: Step | None, reason: str) -> Text:
     """Returns a line for the screen; what others sent is made printable."""
     clock = datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S.%f")[:-3]
     number = "" if context is None else f"#{context}"
     text = Text.assemble((f"{clock} ", "dim"), (f"{number:>6} ", "dim"))
     if step is None:
-        style = STYLES["refused"] if kind == REFUSED else "dim"
+        style = STYLES["refused"] if kind in (REFUSED, WARNING) else "dim"
         return text.append(" ".join(filter(None, (f"{kind:8}", _plain(peer), _plain(reason)))), style)
     parties = step.sender.role, step.receiver.role
     text.append(f"{parties[0]:>4} → {parties[1]:4} ", "dim").append(_plain(step.label), STYLES[step.tone])

@@ -20,12 +20,13 @@ from gentwin.serving import (
     ServingConfiguration,
     TcpTransport,
     UnixTransport,
+    UserPlane,
     Watch,
 )
 from gentwin.serving.framing import HEAD
 from gentwin.signaling import ngap
 from gentwin.signaling.core import n2
-from gentwin.signaling.core.control_plane import Packet, ReferenceControlPlane
+from gentwin.signaling.core.control_plane import CoreEvent, Packet, ReferenceControlPlane
 from tests.serving.stations import NETWORK, SECONDS, Client, eventually, initial_message, setup_request
 
 pytest.importorskip("pycrate_asn1dir.NGAP")
@@ -62,9 +63,17 @@ class Notes(Watch):
     def __init__(self) -> None:
         self.refusals: list[str] = []
         self.links: list[tuple[bool, str]] = []
+        self.events: list[CoreEvent] = []
+        self.answers: list[tuple[str, bool]] = []
 
-    def refused(self, peer, reason, now):
+    def refused(self, peer, reason, now, by="server"):
         self.refusals.append(reason)
+
+    def event(self, event):
+        self.events.append(event)
+
+    def user_plane(self, address, answers, now):
+        self.answers.append((address, answers))
 
     def link(self, peer, up, reason, now):
         self.links.append((up, reason))
@@ -310,6 +319,49 @@ def test_lost_links_are_told_to_the_core_once_they_were_heard():
         await eventually(lambda: not served.server._seats)
 
     assert len(run(test).core.lost) == 1
+
+
+def test_what_is_said_to_who_is_not_set_up_is_told():
+    async def test(served: Served) -> None:
+        stranger = await served.connect()
+        stranger.send(initial_message(1))
+        assert (await stranger.receive()).name == "ErrorIndication"
+
+    (event,) = run(test).notes.events
+    assert (event.kind, event.record.message.name, event.peer) == ("said", "ErrorIndication", event.record.receiver)
+
+
+class Deaf(UserPlane):
+    """A user plane that answers when it is told to."""
+
+    address = "127.0.0.7:8805"
+
+    async def open(self, ready, refused):
+        self.ready, self.waiting = ready, []
+
+    def take(self, count):
+        taken, self.waiting = self.waiting[:count], self.waiting[count:]
+        return taken
+
+    def send(self, packet):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_silence_of_the_user_plane_is_told_and_its_end():
+    served = Served(limits=Limits(answer_seconds=0.01))
+    plane = served.server.user_plane = Deaf()
+
+    async def main() -> None:
+        async with asyncio.timeout(3 * SECONDS), serving(served):
+            await eventually(lambda: served.notes.answers == [(Deaf.address, False)])
+            plane.waiting = [Packet("pfcp", Deaf.address, b"\xff")]
+            plane.ready()
+            await eventually(lambda: served.notes.answers[1:] == [(Deaf.address, True)])
+
+    asyncio.run(main())
 
 
 def test_defect_of_the_core_costs_a_batch_and_not_the_service():

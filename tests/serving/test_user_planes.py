@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from gentwin.serving import CoreServer, EmulatedUpf, EmulatedUpfServer, ServingConfiguration, TcpTransport, UdpUserPlane
+from gentwin.serving import (
+    CoreServer,
+    EmulatedUpf,
+    EmulatedUpfServer,
+    MessageLog,
+    ServingConfiguration,
+    TcpTransport,
+    UdpUserPlane,
+    Watches,
+)
 from gentwin.signaling import pfcp
 from gentwin.signaling.core import n4
 from gentwin.signaling.core.control_plane import Packet, ReferenceControlPlane
 from gentwin.signaling.core.n2 import NTP_EPOCH
 from gentwin.signaling.messages import PFCP
 from tests.serving.stations import NETWORK, eventually
+
+pytest.importorskip("prometheus_client")
+
+from gentwin.serving.metrics import Metrics
 
 NOW = 1_800_000_000.0
 
@@ -60,7 +74,7 @@ def free_port(host: str) -> int:
         return probe.getsockname()[1]
 
 
-def test_real_upf_is_associated_over_udp_and_strangers_are_not_heard():
+def test_real_upf_is_associated_over_udp_and_strangers_are_not_heard(tmp_path: Path):
     remote, stranger = "127.0.0.17", "127.0.0.18"
     network = replace(NETWORK, upf_address=remote)
 
@@ -70,15 +84,20 @@ def test_real_upf_is_associated_over_udp_and_strangers_are_not_heard():
         upf.settimeout(20)
         plane = UdpUserPlane(f"127.0.0.1:{free_port('127.0.0.1')}", f"{remote}:{upf.getsockname()[1]}")
         core = ReferenceControlPlane(network, ServingConfiguration().subscribers)
-        server = CoreServer(core, TcpTransport("127.0.0.1", 0), plane)
+        metrics = Metrics()
+        log = MessageLog(tmp_path / "core.jsonl")
+        server = CoreServer(core, TcpTransport("127.0.0.1", 0), plane, watch=Watches([metrics, log]))
         task = asyncio.create_task(server.run())
         data, address = await asyncio.to_thread(upf.recvfrom, 1 << 16)
         request = pfcp.decode(data)
         assert request.name == "AssociationSetupRequest"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind((stranger, 0))
-            other.sendto(b"\xff" * 20, address)
-        await eventually(lambda: plane.lost == 1)
+            for _ in range(3):
+                other.sendto(b"\xff" * 20, address)
+        await eventually(lambda: b'gentwin_core_refusals_total{by="n4"} 3.0' in metrics.exposition())
+        (line,) = (tmp_path / "core.jsonl").read_text().splitlines()
+        assert f'"{stranger}:' in line and "is not from the UPF" in line
         answer = n4.message(
             "AssociationSetupResponse",
             request["sequence_number"],

@@ -6,17 +6,18 @@ import asyncio
 import io
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
-from gentwin.serving import Ladders, MessageLog, Watches
+from gentwin.serving import Ladders, MessageLog, Outgoing, Watch, Watches
 from gentwin.serving.pages import Pages
 from gentwin.serving.watching import step_of
 from gentwin.signaling.core import SynthesisConfiguration, synthesize
-from gentwin.signaling.core.control_plane import CoreEvent
+from gentwin.signaling.core.control_plane import CoreEvent, Packet
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import NGAP, Message, Record
 
@@ -24,6 +25,17 @@ pytest.importorskip("pycrate_asn1dir.NGAP")
 pytest.importorskip("prometheus_client")
 
 from gentwin.serving.metrics import MOST_NAMES, Metrics
+
+
+class Notes(Watch):
+    """Remembers events."""
+
+    def __init__(self) -> None:
+        self.events: list[CoreEvent] = []
+
+    def event(self, event: CoreEvent) -> None:
+        self.events.append(event)
+
 
 AMF_PORT = ":38412"
 
@@ -66,6 +78,25 @@ def test_log_has_a_line_for_everything(events, tmp_path: Path):
     assert registration["kind"] == "heard" and registration["protocol"] == "ngap" and registration["context"] == 7
     assert registration["details"][0] == "initial"
     assert "InitialUEMessage / RegistrationRequest" in screen.getvalue()
+
+
+def test_what_is_said_has_the_time_at_which_it_is_sent(events):
+    heard, said = (next(event for event in events if event.kind == kind) for kind in ("heard", "said"))
+    said, lost = (replace(said, peer=peer, record=replace(said.record, raw=b"\0")) for peer in ("a", "b"))
+    notes = Notes()
+    outgoing = Outgoing([notes])
+    for event in (heard, said, lost):
+        outgoing.event(event)
+    assert notes.events == [heard]
+    later = heard.timestamp + 0.25
+    outgoing.sent([(Packet(NGAP, "a", b"\0"), True), (Packet(NGAP, "b", b"\0"), False)], later)
+    assert [(event.kind, event.peer, event.timestamp, event.record.timestamp) for event in notes.events[1:]] == [
+        ("said", "a", later, later),
+        ("unsent", "b", later, later),
+    ]
+    outgoing.event(said)
+    outgoing.sent([], later)  # as the core failed
+    assert notes.events[-1].kind == "unsent"
 
 
 def test_what_others_send_is_plain_text_on_the_screen():

@@ -41,10 +41,10 @@ class Journal:
         Raises:
             EncodeError: If the message cannot be encoded.
         """
-        record = Record(message, now, self._own[message.protocol == NGAP], peer, stream)
-        packet = Packet(message.protocol, peer, encode_record(record), stream)
-        self._tell(SAID, now, peer, conversation, record)
-        return packet
+        own = self._own[message.protocol == NGAP]
+        data = encode_record(Record(message, now, own, peer, stream))
+        self._tell(SAID, now, peer, conversation, Record(message, now, own, peer, stream, data))
+        return Packet(message.protocol, peer, data, stream)
 
     def happens(self, conversation: Conversation, stimulus: str, now: float) -> None:
         """Takes what happens and nobody says."""

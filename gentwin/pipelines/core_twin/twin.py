@@ -134,8 +134,8 @@ class CoreTwin:
         Args:
             name: `gentwin/<name>` of a shipped checkpoint, a folder, or a Hub name.
             configuration: Parts and addresses of the network; those of the recorded one if not given.
-            subscribers: The database, or the file of one, see
-                [`read_subscribers`][gentwin.signaling.core.subscriber_files.read_subscribers]; an empty one if not given.
+            subscribers: The database, or a file as of
+                [`read_subscribers`][gentwin.signaling.core.subscriber_files.read_subscribers]; none if not given.
             policy: Asked where an answer depends on load; everything is admitted if not given.
             home_keys: Private keys of the home network by identifier, 32 bytes each.
             clock: Returns the time in seconds since 1970.
