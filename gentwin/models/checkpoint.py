@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from transformers.utils import logging
 
 from gentwin.hub import CheckpointError, list_checkpoints, resolve
 
@@ -39,6 +41,26 @@ def local_folder(name: str, kwargs: dict[str, Any]) -> str:
             f"`{name}` is neither a shipped checkpoint ({shipped}), nor a folder, nor a model the Hub gives now "
             f"({type(error).__name__})."
         ) from error
+
+
+@contextmanager
+def no_progress_bar() -> Iterator[None]:
+    """Keeps transformers from drawing a bar, as twins are small and load at once."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def make_readable(folder: str | Path) -> None:
+    """Gives the weights in a folder the permissions of its `config.json`, not of their owner alone."""
+    folder = Path(folder)
+    mode = (folder / "config.json").stat().st_mode
+    for path in folder.glob(WEIGHTS_PATTERN):
+        path.chmod(mode)
 
 
 def write_checksums(folder: str | Path) -> None:

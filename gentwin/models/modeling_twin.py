@@ -13,6 +13,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from gentwin.hub import CheckpointError
 from gentwin.models.checkpoint import (
     local_folder,
+    make_readable,
+    no_progress_bar,
     refuse_loading_problems,
     refuse_non_finite,
     verify_checksums,
@@ -116,9 +118,10 @@ class TwinModel(PreTrainedModel):
         wants_info = kwargs.pop("output_loading_info", False)
         kwargs["ignore_mismatched_sizes"] = True  # so that strict loading names them and their shapes
         try:
-            model, info = super().from_pretrained(
-                folder, *args, use_safetensors=True, output_loading_info=True, **kwargs
-            )
+            with no_progress_bar():
+                model, info = super().from_pretrained(
+                    folder, *args, use_safetensors=True, output_loading_info=True, **kwargs
+                )
         except SafetensorError as error:
             raise CheckpointError(f"weights of {where} are damaged ({error}); get or save them again.") from error
         if strict:
@@ -143,6 +146,7 @@ class TwinModel(PreTrainedModel):
         upload = {key: kwargs.pop(key) for key in _UPLOAD_KEYS if key in kwargs}
         super().save_pretrained(save_directory, is_main_process=is_main_process, state_dict=state_dict, **kwargs)
         if is_main_process:
+            make_readable(save_directory)
             write_checksums(save_directory)
             if push_to_hub:  # only now, because the checksums belong to what is uploaded
                 self.push_to_hub(**{"repo_id": Path(save_directory).name, **upload})

@@ -11,7 +11,7 @@ from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, logging
 
 import gentwin
 from gentwin.hub import CheckpointError
@@ -172,6 +172,16 @@ def test_loading_keeps_parameters_beside_buffers_it_rebuilds(tmp_path: Path):
     loaded = LinearTwinModel.from_pretrained(tmp_path)
     assert torch.equal(saved.drift.slope, loaded.drift.slope)
     assert torch.equal(loaded.drift.position, torch.linspace(0, 1, 7))
+
+
+def test_weights_can_be_read_by_who_can_read_the_configuration(tmp_path: Path, capfd: pytest.CaptureFixture):
+    make_linear_twin().save_pretrained(tmp_path)
+    modes = {(tmp_path / name).stat().st_mode for name in ("model.safetensors", "config.json")}
+    assert len(modes) == 1
+    shown = logging.is_progress_bar_enabled()
+    capfd.readouterr()
+    LinearTwinModel.from_pretrained(tmp_path)
+    assert "Loading weights" not in capfd.readouterr().err and logging.is_progress_bar_enabled() == shown
 
 
 def test_changed_shard_is_refused(tmp_path: Path):
