@@ -19,6 +19,7 @@ Baselines learn from the captures of `--train`, which are not those of `--data`.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,7 @@ from gentwin.models.signaling.configuration_signaling import SEPARATE  # noqa: E
 from gentwin.signaling.core import read_subscribers  # noqa: E402
 from gentwin.signaling.core.plain import from_plain  # noqa: E402
 from gentwin.signaling.errors import DecodeError, SignalingError  # noqa: E402
+from gentwin.training.report import Refused  # noqa: E402
 from gentwin.yaml_text import read_yaml  # noqa: E402
 from recipes.evaluation.candidates import BASELINES, baseline, converse, recorded, synthesised, twin  # noqa: E402
 from recipes.evaluation.judging import COUNTS, judge  # noqa: E402
@@ -50,6 +52,13 @@ def counts(text: str) -> tuple[int, ...]:
     if not all(1 <= count <= COUNTS[-1] for count in found):
         raise ValueError(f"`--concurrency` must be numbers from 1 to {COUNTS[-1]} with commas, got {text!r}.")
     return found
+
+
+def require_files(option: str, paths: Sequence[Path]) -> None:
+    """Raises `FileNotFoundError` unless all paths of an option are files."""
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"`{option}` must be a file, got {str(path)!r}, which is none.")
 
 
 def main(
@@ -80,9 +89,13 @@ def main(
     torch.set_num_threads(1)
     try:
         sizes = counts(concurrency)
+        require_files("--data", data)
+        require_files("--train", train)
+        require_files("--config", [config] if config else [])
         configuration = from_plain(read_yaml(config) if config else {"ues": max(10, synthesised_dialogues)})
         database = None if subscribers is None else read_subscribers(subscribers)
         candidates = [twin(name) for name in checkpoint]
+        print("reading dialogues …", file=sys.stderr)
         dialogues = [*recorded(data, database), *synthesised(configuration, synthesised_dialogues, seed)][:limit]
         if not dialogues:
             raise ValueError("there must be something to judge on, got none; give `--data` or `--synthesised`.")
@@ -90,11 +103,14 @@ def main(
         learnt = [*recorded(train, database)] if baselines else []
         candidates += [baseline(name, view, learnt) for view in views for name in baselines.split(",") if name]
     except (CheckpointError, DecodeError, SignalingError, ValueError, OSError) as error:
-        raise SystemExit(f"evaluate.py: {error}") from None
+        raise Refused(f"evaluate.py: {error}") from None
     automaton = SignalingTokenizer().automaton(bounds=None)
     results = [judge(each, dialogues, automaton, size, hints, seed) for each in candidates for size in sizes]
+    closed: list[dict] = []
     served = [name for name, each in zip(checkpoint, candidates, strict=False) if each.view == SEPARATE and closed_loop]
-    closed = [converse(name, configuration, seed) for name in served]
+    for name in served:
+        print(f"closed loop of {name} …", file=sys.stderr)
+        closed.append(converse(name, configuration, seed))
     asked = {"checkpoints": checkpoint, "data": [path.name for path in data], "dialogues": len(dialogues), "seed": seed}
     print_results(results, closed)
     print(f"written: {write_results(output, results, closed, asked)}")

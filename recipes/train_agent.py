@@ -69,7 +69,7 @@ from gentwin.training.model_card import (
     read_sibling_figures,
     require_siblings,
 )
-from gentwin.training.report import portable_command, portable_path, write_arguments
+from gentwin.training.report import Refused, portable_command, portable_path, write_arguments
 
 SCRIPT = "recipes/train_agent.py"
 DEFAULT_CONFIG = Path(__file__).parent / "agent_dynamic.yaml"
@@ -173,9 +173,9 @@ def main(argv: list[str]) -> None:
         sections, run, setup, trainer, resume = prepare(argv)
         history = train(run, setup, trainer, resume, shaping_arguments(sections, run))
     except (ArgumentsError, CheckpointError, FileNotFoundError) as error:
-        raise SystemExit(f"train_agent.py: {error}") from None
+        raise Refused(f"train_agent.py: {error}") from None
     except KeyboardInterrupt:
-        raise SystemExit("\ntrain_agent.py: interrupted; go on with --resume_from_checkpoint true") from None
+        raise Refused("\ntrain_agent.py: interrupted; go on with --resume_from_checkpoint true", 130) from None
     report(argv, run, setup, trainer, history, sections.network)
 
 

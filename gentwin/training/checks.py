@@ -70,27 +70,29 @@ def _batch_problems(splits: Splits, data: DataArguments, training: TwinTrainingA
     ]
 
 
-def few_steps(num_steps: int, remedy: str = "record more, or raise `num_train_epochs`") -> list[str]:
+def few_steps(num_steps: int, max_steps: int = -1, more: str = "") -> list[str]:
     """Returns a warning of a run of too few optimiser steps, if it was one.
 
     Args:
         num_steps: Optimiser steps taken.
-        remedy: What to do about it.
+        max_steps: Argument of the run; not positive if epochs limited it.
+        more: What else there is to do about it, if epochs limited it.
     """
+    remedy = "raise `max_steps`" if max_steps > 0 else f"record more, or raise `num_train_epochs`{more}"
     if num_steps >= FEW_STEPS:
         return []
     return [f"The twin was trained for {num_steps} optimiser steps only, too few to learn much: {remedy}."]
 
 
-def caveats(num_steps: int, figures: Mapping[str, float]) -> list[str]:
+def caveats(num_steps: int, figures: Mapping[str, float], max_steps: int = -1) -> list[str]:
     """Returns what a user of a trained twin must be warned of, in sentences.
 
     Args:
         num_steps: Optimiser steps taken.
         figures: Headline numbers.
+        max_steps: Argument of the run; not positive if epochs limited it.
     """
-    remedy = "record more, or raise `num_train_epochs`, or lower `sequence_stride` or `global_batch_size`"
-    found = few_steps(num_steps, remedy)
+    found = few_steps(num_steps, max_steps, ", or lower `sequence_stride` or `global_batch_size`")
     worse = [name.rpartition("_")[2] for name, value in figures.items() if "_persistence_" in name and value < 0]
     if worse:
         found.append(

@@ -44,7 +44,7 @@ class DynamicsRun(TwinRun):
         scores = evaluate_twin(twin, splits, self.evaluation)
         figures = {"test_loss": round(self.trainer.loss_of(splits.test), 4), **scores.figures()}
         captions = write_plots(folder, twin, splits, scores, self.evaluation, self.trainer.state.log_history)
-        warnings = caveats(self.trainer.state.global_step, figures)
+        warnings = caveats(self.trainer.state.global_step, figures, self.trainer.args.max_steps)
         write_model_card(folder, twin, splits, self.data, scores, figures, siblings, run, captions, warnings)
         write_metrics(folder, figures, scores.metrics(), {**run, "evaluation_s": scores.seconds})
         print_report(scores, figures, folder, warnings)

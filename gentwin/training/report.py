@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,20 @@ from gentwin.training.response import has_surface, plot_curves, plot_surface, ut
 ARGUMENTS_NAME = "training_arguments.yaml"
 METRICS_NAME = "metrics.json"
 TRAIN_TWIN = "recipes/train_twin.py"
+
+
+class Refused(SystemExit):
+    """Ends a recipe: one message on stderr, and an exit code.
+
+    Args:
+        message: What cannot be done.
+        code: 2 for bad input, as of the command line.
+    """
+
+    def __init__(self, message: str, code: int = 2) -> None:
+        super().__init__(message)
+        self.code = code  # a text in its place would be exit code 1
+        print(message, file=sys.stderr)
 
 
 def portable_path(path: str | os.PathLike) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from gentwin.metrics import AnswerScores, kind_of, ratio_interval
 from gentwin.metrics.answers import Answered, Exchange, Predictor, answered, exchanges_of, messages_of
@@ -146,7 +147,9 @@ def judge(
     sequences = sequences_of(examples, candidate.view, concurrency, hints, seed)
     scores = [AnswerScores() for _ in sequences]
     rows = 1 if candidate.view == INTERLEAVED else concurrency
-    for one in answered(candidate.predictor, sequences, automaton, rows):
+    answers = answered(candidate.predictor, sequences, automaton, rows)
+    name = f"{candidate.name}, {concurrency} UEs at a time"
+    for one in tqdm(answers, name, sum(map(len, sequences)), leave=False, unit="answer", disable=None):
         one.count(scores[one.sequence])
         found.seconds.append(one.seconds)
         if not one.is_exact:

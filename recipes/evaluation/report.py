@@ -17,6 +17,8 @@ from recipes.evaluation.judging import Judged
 from recipes.figures.result import rounded
 
 MEASURES = ("accuracy", "precision", "recall")
+WIDEST = 1000  # characters
+CLOSED_NAMES = ("twin", "flavour", "procedures", "completed %", "violations")
 DIGITS = 6  # of a share of elements, which is near 1
 
 
@@ -39,32 +41,49 @@ def write_results(folder: Path, results: Sequence[Judged], closed: Sequence[dict
 
 
 def print_results(results: Sequence[Judged], closed: Sequence[dict[str, Any]]) -> None:
-    """Prints one line for every run, and the most frequent mistakes of the first."""
+    """Prints the figures of every run, and the most frequent mistakes of the first.
+
+    No figure is cut: a terminal that is too narrow for a table gets one figure in a line, and a file or a pipe as wide
+    a table as it takes.
+    """
     console = Console()
     title = f"Answers after what was really said, with{'' if results[0].hints else 'out'} hints, in %"
-    names = ("view", "UEs", "F1", "exact message", "exact turn", "type", "silence", "refusals", "ms p50, p99")
-    table = Table(Column("twin", no_wrap=True), *names, title=title)
+    names = ("twin", "view", "UEs", "F1", "exact message", "exact turn", "type", "silence", "refusals", "ms p50, p99")
+    rows = []
     for each in results:
         scores = each.scores
         low, high = (_percent(end, 2) for end in each.interval("exact_message"))
         shown = [_percent(scores.elements.f1, 3), f"{_percent(scores.messages.value, 2)} [{low}, {high}]"]
         shown += [_percent(share.value, 2) for share in (scores.turns, scores.kinds, scores.silence, scores.refused)]
         times = ", ".join(f"{each.milliseconds(quantile):.1f}" for quantile in (0.5, 0.99))
-        table.add_row(each.name, each.view, str(each.concurrency), *shown, times)
-    console.print(table)
+        rows.append([each.name, each.view, str(each.concurrency), *shown, times])
+    _print_table(console, title, names, rows)
     if closed:
-        console.print(_closed_table(closed))
+        _print_table(console, "Closed loop", CLOSED_NAMES, [_closed_row(each) for each in closed])
     for each in results[:1]:
         for what, count in each.mistakes.most_common(10):
-            console.print(f"{count:5} x {what}", markup=False, highlight=False)
+            console.print(f"{count:5} x {what}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _closed_table(closed: Sequence[dict[str, Any]]) -> Table:
-    table = Table("twin", "flavour", "procedures", "completed %", "violations", title="Closed loop")
-    for each in closed:
-        shown = (each["name"], each["flavour"], str(each["procedures"]), _percent(each["completion"], 2))
-        table.add_row(*shown, str(each["violations"]))
-    return table
+def _print_table(console: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(*(Column(name, no_wrap=True) for name in names), title=title)
+    for row in rows:
+        table.add_row(*row)
+    needed = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
+    if needed <= console.width or not console.is_terminal:
+        Console(width=max(needed, console.width)).print(table)
+        return
+    console.print(title, style="bold", highlight=False)
+    longest = max(map(len, names))
+    for row in rows:
+        for name, value in zip(names, row, strict=True):
+            console.print(f"  {name:{longest}}  {value}", markup=False, highlight=False, soft_wrap=True)
+        console.print()
+
+
+def _closed_row(each: dict[str, Any]) -> list[str]:
+    shown = [each["name"], each["flavour"], str(each["procedures"])]
+    return [*shown, _percent(each["completion"], 2), str(each["violations"])]
 
 
 def _percent(value: float | None, digits: int) -> str:

@@ -121,7 +121,18 @@ def test_results_are_written_and_drawn(tmp_path: Path, capsys):
     assert written["turn_by_turn"][2]["mistakes"][0]["twin"] == WAIT
     assert (tmp_path / "results/concurrency.png").stat().st_size > 1000
     print_results(runs, closed)
-    assert "silent" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    (header,) = (line for line in lines if "exact message" in line)
+    (silent,) = (line for line in lines if "silent" in line)
+    assert "refusals" in header and "0.00 [0.00, 0.00]" in silent and not any("…" in line for line in lines)
+
+
+def test_a_narrow_terminal_gets_one_figure_in_a_line(capsys, monkeypatch: pytest.MonkeyPatch):
+    for name, value in {"COLUMNS": "40", "TTY_COMPATIBLE": "1", "NO_COLOR": "1", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    print_results([judge(Candidate("silent", SEPARATE, Silent()), examples(), automaton(), 1)], [])
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert ["F1", "0.000"] in lines and ["twin", "silent"] in lines
 
 
 @pytest.fixture(scope="module")
@@ -173,9 +184,11 @@ def test_the_recipe_runs(checkpoint: str, tmp_path: Path):
         ({"concurrency": "1,two"}, "--concurrency"),
         ({}, "--data"),
         ({"synthesised_dialogues": 1, "baselines": "lookup"}, "`train`"),
-        ({"config": Path("nowhere.yaml")}, "nowhere.yaml"),
+        ({"config": Path("nowhere.yaml")}, "`--config` must be a file, got 'nowhere.yaml'"),
+        ({"data": [Path("/nope")]}, "`--data` must be a file, got '/nope'"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(checkpoint: str, arguments: dict, named: str):
-    with pytest.raises(SystemExit, match=named):
+def test_what_cannot_be_judged_is_refused(checkpoint: str, arguments: dict, named: str, capsys):
+    with pytest.raises(SystemExit, match=named) as stop:
         evaluate.main([checkpoint], **arguments)
+    assert stop.value.code == 2 and named in capsys.readouterr().err

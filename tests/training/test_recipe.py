@@ -140,6 +140,7 @@ def test_all_that_does_not_fit_is_said_at_once_with_what_would(
     with pytest.raises(SystemExit) as refusal:
         recipe.prepare_or_exit([*line, *misfits])
     message = str(refusal.value)
+    assert refusal.value.code == 2
     assert "3 arguments do not fit the record record.parquet" in message
     assert "queued_bits, channel_db, ssr" in message
     remedy = re.findall(r"`(--[^`]*)` would do", message)
@@ -174,6 +175,8 @@ def test_data_elsewhere_is_found_again(workplace: Path, tmp_path: Path, monkeypa
 def test_a_weak_twin_comes_with_a_warning(finished: Path):
     assert "**Warning.** The twin was trained for 12 optimiser steps only" in (finished / "README.md").read_text()
     assert caveats(100, {"crps_skill_persistence_1": 0.1, "crps_skill_boosting_1": -0.1}) == []
+    assert "raise `num_train_epochs`" in caveats(12, {})[0] and "max_steps" not in caveats(12, {})[0]
+    assert caveats(12, {}, max_steps=12)[0].endswith("too few to learn much: raise `max_steps`.")
     weak = {"crps_skill_persistence_1": 0.1, "crps_skill_persistence_10": -0.2, "crps_skill_persistence_50": -0.1}
     (warning,) = caveats(1000, weak)
     assert "`horizons` 10, 50" in warning and "worse than persistence" in warning

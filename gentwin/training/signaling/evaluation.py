@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
 
 from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.signaling.modeling_signaling import IGNORED
@@ -101,7 +102,7 @@ def agreement(
     marks = marks_of(vocabulary)
     rows = PackedDialogues(dialogues, marks, length, vocabulary.ids[PADDING])
     found = Agreement()
-    for number, batch in enumerate(DataLoader(rows, batch_size)):
+    for number, batch in enumerate(tqdm(DataLoader(rows, batch_size), "evaluation", leave=False, disable=None)):
         tensors = {name: tensor.to(twin.device) for name, tensor in batch.items()}
         logits = twin(tensors["input_ids"], position_ids=tensors["position_ids"], use_cache=False).logits[:, :-1]
         counted = (tensors["said"] & (tensors["labels"] != IGNORED))[:, 1:]

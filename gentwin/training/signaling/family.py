@@ -81,7 +81,7 @@ class SignalingRun(TwinRun):
         metrics = {f"{part}/{name}": value for part, found in scores.items() for name, value in found.metrics().items()}
         plot_training(self.trainer.state.log_history, folder / "plots/training.png", "nats per token of the core")
         captions = {"plots/training.png": "Loss on training and validation dialogues."}
-        warnings = few_steps(self.trainer.state.global_step)
+        warnings = few_steps(self.trainer.state.global_step, self.trainer.args.max_steps)
         arguments = self.data, self.transfer
         write_signaling_card(folder, twin, corpus, arguments, scores, figures, siblings, run, captions, warnings)
         write_metrics(folder, figures, metrics, {**run, "evaluation_s": round(time.perf_counter() - begin, 1)})
