@@ -130,7 +130,10 @@ def test_help_names_everything_and_quit_ends():
     [
         (("--transport", "udp"), "`--transport` must be one of sctp, tcp, unix, got 'udp'"),
         (("--transport", "unix"), "`--listen` must be the path"),
-        (("--transport", "tcp", "--listen", "127.0.0.1:x"), "address must be"),
+        (("--transport", "tcp", "--listen", "127.0.0.1:x"), "`--listen` must be a host and a port"),
+        (("--transport", "tcp", "--listen", "foo:bar"), "`--listen` must be a host and a port"),
+        (("--transport", "unix", "--listen", "/nope/x.sock"), "cannot listen at /nope/x.sock: No such file"),
+        (("--transport", "tcp", "--ladders", __file__), "`--ladders` must be a folder"),
         (("--transport", "tcp", "--upf", "upf.example"), "`--upf` must be"),
         (("--transport", "tcp", "--metrics-port", 70000), "`--metrics-port` must be"),
         (("--config", "none.yaml"), "`--config` must be a YAML file"),
@@ -159,13 +162,31 @@ def test_address_in_use_is_one_line():
         taken.listen()
         port = taken.getsockname()[1]
         line = refused("serve-core", "reference", "--transport", "tcp", "--listen", f"127.0.0.1:{port}")
-    assert "in use" in line
+    assert line == (
+        f"gentwin: N2 (`--listen`, or `network.amf_address`) cannot listen at 127.0.0.1:{port}: Address already in use"
+    )
+
+
+def test_other_ports_in_use_are_named(tmp_path: Path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, socket.socket() as pages:
+        taken.bind(("127.0.94.4", 8805))
+        pages.bind(("127.0.0.1", 0))
+        pages.listen()
+        config = tmp_path / "core.yaml"
+        config.write_text("network: {smf_address: 127.0.94.4, upf_address: 127.0.94.7, plmn: 001-01}")
+        common = ("serve-core", "reference", "--transport", "tcp", "--listen", "127.0.0.1:0")
+        line = refused(*common, "--upf", "127.0.94.7", "--config", config)
+        assert "N4 (`network.smf_address`) cannot listen at 127.0.94.4:8805: Address already in use" in line
+        port = pages.getsockname()[1]
+        assert f"HTTP (`--metrics-port`) cannot listen at 127.0.0.1:{port}" in refused(*common, "--metrics-port", port)
+    output = run("talk", "reference", "--config", config, typed="status\n").output
+    assert "warning: no subscriber has PLMN 001-01" in output
 
 
 def test_core_in_a_process_of_its_own(tmp_path: Path):
     """Starts, answers, tells what it did, and ends when it is asked to."""
     path = tmp_path / "n2"
-    command = [sys.executable, "-c", "from gentwin.cli import main; main()", "serve-core", "reference"]
+    command = [sys.executable, "-m", "gentwin", "serve-core", "reference"]
     command += ["--config", str(ROOT / "recipes/serve_open5gs.yaml"), "--transport", "unix", "--listen", str(path)]
     command += ["--log", str(tmp_path / "core.jsonl"), "--ladders", str(tmp_path / "charts")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}

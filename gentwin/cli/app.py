@@ -11,6 +11,7 @@ import gentwin
 app = typer.Typer(
     name="gentwin",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

@@ -110,7 +110,7 @@ def serve_core(
     """
     try:
         options = Options(listen, transport, upf, metrics_port)
-        _check(options)
+        _check(options, ladders)
         _serve(checkpoint, config, options, log, ladders, quiet, seed)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -118,7 +118,7 @@ def serve_core(
         fail(error)
 
 
-def _check(options: Options) -> None:
+def _check(options: Options, ladders: Path | None) -> None:
     """Raises `ValueError` unless the options fit together."""
     if options.transport not in TRANSPORTS:
         raise ValueError(f"`--transport` must be one of {', '.join(TRANSPORTS)}, got {options.transport!r}.")
@@ -126,6 +126,9 @@ def _check(options: Options) -> None:
         raise ValueError("`--listen` must be the path of the socket for `--transport unix`.")
     if options.metrics_port is not None and not 0 <= options.metrics_port < 1 << 16:
         raise ValueError(f"`--metrics-port` must be from 0 to 65535, got {options.metrics_port}.")
+
+    if ladders is not None and ladders.exists() and not ladders.is_dir():
+        raise ValueError(f"`--ladders` must be a folder, got {str(ladders)!r}, which is a file.")
 
 
 def _serve(
@@ -153,11 +156,18 @@ def _serve(
         watches.append(metrics)
     if log is not None or not quiet:
         watches.append(MessageLog(log, None if quiet else console))
+    if quiet:
+        watches.append(_warnings())
     watch = Outgoing(watches)
     try:
+        typer.echo(f"loading {checkpoint} …", err=True)
         core = load_core(checkpoint, configuration, listener=watch.event, seed=seed)
         server = CoreServer(core, transport, user_plane, watch=watch)
-        asyncio.run(_run(server, emulated, pages, options, f"{checkpoint}, {_described(configuration)}"))
+        lines = [
+            f"core  {checkpoint}, {_described(configuration)}",
+            f"N4    {_described_user_plane(options, configuration)}",
+        ]
+        asyncio.run(_run(server, emulated, pages, options, lines))
     finally:
         watch.close()
     if folder is not None:
@@ -169,6 +179,34 @@ def _described(configuration: ServingConfiguration) -> str:
     return f"{network.amf_name}, PLMN {network.plmn}, {len(configuration.subscribers):,} subscribers"
 
 
+def _described_user_plane(options: Options, configuration: ServingConfiguration) -> str:
+    """Returns what is at both ends of N4."""
+    from gentwin.serving.links import join_address, split_address
+
+    if options.upf == "none":
+        return "none: the user plane is in the process"
+    network = configuration.network
+    remote = network.upf_address if options.upf == "emulated" else options.upf
+    kind = "emulated UPF" if options.upf == "emulated" else "UPF"
+    return f"local {network.smf_address}:{N4_PORT}, {kind} {join_address(*split_address(remote, N4_PORT))}"
+
+
+def _warnings() -> Watch:
+    """Returns what prints what is amiss where no lines are printed."""
+    from gentwin.serving import Watch
+    from gentwin.serving.watching import silence
+
+    class Warnings(Watch):
+        def user_plane(self, address: str, answers: bool, now: float) -> None:
+            _warn(silence(address, answers))
+
+    return Warnings()
+
+
+def _warn(text: str) -> None:
+    typer.echo(f"gentwin: warning: {text}", err=True)
+
+
 def _configured(config: Path | None, upf: str) -> ServingConfiguration:
     """Returns the configuration, with the time of now and the UPF that was asked for."""
     from gentwin.serving import ServingConfiguration, read_configuration
@@ -177,12 +215,14 @@ def _configured(config: Path | None, upf: str) -> ServingConfiguration:
     configuration = ServingConfiguration() if config is None else read_configuration(config)
     network = replace(configuration.network, start=time.time())
     if upf not in ("none", "emulated"):
-        host, _ = split_address(upf, N4_PORT)
+        host, _ = split_address(upf, N4_PORT, "`--upf`")
         try:
             ipaddress.IPv4Address(host)
         except ValueError:
             raise ValueError(f"`--upf` must be `none`, `emulated`, or an IPv4 address, got {upf!r}.") from None
         network = replace(network, upf_address=host)
+    for text in configuration.warnings:
+        _warn(text)
     return replace(configuration, network=network)
 
 
@@ -192,8 +232,8 @@ def _transport(options: Options, configuration: ServingConfiguration) -> Transpo
 
     if options.transport == "unix":
         return UnixTransport(options.listen)
-    host, port = split_address(options.listen or configuration.network.amf_address, N2_PORT)
-    _warn(host)
+    host, port = split_address(options.listen or configuration.network.amf_address, N2_PORT, "`--listen`")
+    _warn_of(host)
     if options.transport == "tcp":
         return TcpTransport(host, port)
     from gentwin.serving.sctp import SctpTransport
@@ -201,16 +241,15 @@ def _transport(options: Options, configuration: ServingConfiguration) -> Transpo
     return SctpTransport(host, port)
 
 
-def _warn(host: str) -> None:
+def _warn_of(host: str) -> None:
     """Says what it means to listen at an address that others can reach."""
     loopback = host == "localhost"
     with suppress(ValueError):
         loopback = ipaddress.ip_address(host).is_loopback
     if not loopback:
-        typer.echo(
-            f"gentwin: warning: {host} is no loopback address. N2 is neither encrypted nor authenticated: whoever "
-            "reaches this port is a base station.",
-            err=True,
+        _warn(
+            f"{host} is no loopback address. N2 is neither encrypted nor authenticated: whoever reaches this port is a "
+            "base station."
         )
 
 
@@ -236,9 +275,8 @@ def _pages(charts: Ladders) -> tuple[Pages, Watch]:
 
 
 async def _run(
-    server: CoreServer, emulated: EmulatedUpfServer | None, pages: Pages | None, options: Options, described: str
+    server: CoreServer, emulated: EmulatedUpfServer | None, pages: Pages | None, options: Options, lines: list[str]
 ) -> None:
-    lines = [f"core  {described}"]
     try:
         if emulated is not None:
             await emulated.open()
@@ -247,7 +285,6 @@ async def _run(
 
         def started() -> None:
             lines.insert(1, f"N2    {options.transport} {server.transport.address}")
-            lines.insert(2, f"N4    {options.upf}")
             typer.echo("\n".join([*lines, "Ctrl-C ends it."]))
 
         await server.run(started, signals=True)
@@ -282,8 +319,10 @@ def talk(
     from gentwin.cli.talk import Conversation
 
     try:
-        conversation = Conversation(checkpoint, config, supi, seed)
         interactive = sys.stdin.isatty()
+        if interactive:
+            typer.echo(f"loading {checkpoint} …", err=True)
+        conversation = Conversation(checkpoint, config, supi, seed)
         for number, line in enumerate(_lines(interactive), start=1):
             try:
                 if not conversation.obey(line):

@@ -62,6 +62,8 @@ class Conversation:
         configuration = ServingConfiguration() if config is None else read_configuration(config)
         if not len(configuration.subscribers):
             raise ValueError("`subscribers` must have at least one, got none.")
+        for text in configuration.warnings:
+            typer.echo(f"gentwin: warning: {text}", err=True)
         core = load_core(checkpoint, configuration, seed=seed)
         self._talk = Talk(
             core, configuration.network, configuration.subscribers, seed=seed, problem=lambda text: typer.echo(text)

@@ -52,6 +52,14 @@ class ServingConfiguration:
         """Private keys of the home network by their identifiers."""
         return {key.identifier: bytes.fromhex(key.private_key) for key in self.network.home_keys}
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed and unlikely to be meant."""
+        plmn = self.network.mcc + self.network.mnc
+        if any(known.supi.startswith(plmn) for known in self.subscribers):
+            return []
+        return [f"no subscriber has PLMN {self.network.plmn}: UEs of the network are unknown to it"]
+
 
 NAMES = ("network", "subscribers", "limits")
 
@@ -87,7 +95,12 @@ def read_configuration(path: str | PathLike[str]) -> ServingConfiguration:
 
 def _read_subscribers(value: Any, folder: Path) -> Subscribers:
     if isinstance(value, str):
-        return read_subscribers(folder / value)
+        path = folder / value
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"`subscribers` must be a file, its path relative to the YAML file, got {value!r}; there is no {path}."
+            )
+        return read_subscribers(path)
     return _database(groups_from_plain({"subscribers": value}))
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 
-from gentwin.serving.links import join_address, split_address
+from gentwin.serving.links import join_address, listening, split_address
 from gentwin.serving.user_planes import FULL, MOST_WAITING, Refused, UserPlane
 from gentwin.signaling import pfcp
 from gentwin.signaling.core.clock import Clock
@@ -192,9 +192,10 @@ class EmulatedUpfServer(asyncio.DatagramProtocol):
         Raises:
             OSError: If the address cannot be used.
         """
-        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: self, local_addr=split_address(self._address, PORT)
-        )
+        with listening("The emulated UPF (`network.upf_address`)", self._address):
+            self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                lambda: self, local_addr=split_address(self._address, PORT)
+            )
         self._timed.start()
 
     def datagram_received(self, data: bytes, address: tuple) -> None:

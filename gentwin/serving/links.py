@@ -12,7 +12,7 @@ import os
 import socket
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,8 @@ from gentwin.serving.framing import FrameError, FrameReader, encode_frame
 from gentwin.serving.limits import Limits
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.messages import NGAP
+
+N2 = "N2 (`--listen`, or `network.amf_address`)"
 
 
 class Link(ABC):
@@ -89,6 +91,24 @@ class Transport(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Takes no links any more; those that there are stay."""
+
+
+@contextlib.contextmanager
+def listening(what: str, address: str) -> Iterator[None]:
+    """Lets an error of listening say at what, and what sets that.
+
+    Args:
+        what: That listens, with the option or name that says where.
+        address: Where.
+
+    Raises:
+        OSError: If it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+        raise OSError(f"{what} cannot listen at {address}: {reason}") from error
 
 
 class FramedLink(Link, asyncio.Protocol):
@@ -199,9 +219,10 @@ class TcpTransport(Transport):
     async def open(self, station: Station, limits: Limits) -> None:
         """Begins to take links."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: FramedLink(station, limits, _peer_name), self._host, self._port, reuse_address=True
-        )
+        with listening(N2, join_address(self._host, self._port)):
+            self._server = await loop.create_server(
+                lambda: FramedLink(station, limits, _peer_name), self._host, self._port, reuse_address=True
+            )
         self.address = join_address(*self._server.sockets[0].getsockname()[:2])
 
     async def close(self) -> None:
@@ -235,9 +256,10 @@ class UnixTransport(Transport):
         self._clear()
         mask = os.umask(0o177)
         try:
-            self._server = await asyncio.get_running_loop().create_unix_server(
-                lambda: FramedLink(station, limits, lambda _: f"unix:{next(self._numbers)}"), str(self.path)
-            )
+            with listening(N2, str(self.path)):
+                self._server = await asyncio.get_running_loop().create_unix_server(
+                    lambda: FramedLink(station, limits, lambda _: f"unix:{next(self._numbers)}"), str(self.path)
+                )
         finally:
             os.umask(mask)
         self.address = str(self.path)
@@ -266,12 +288,13 @@ def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def split_address(text: str, port: int) -> tuple[str, int]:
+def split_address(text: str, port: int, name: str = "address") -> tuple[str, int]:
     """Returns host and port of `host`, `host:port`, `[host]` or `[host]:port`.
 
     Args:
         text: What was written.
         port: If none is given.
+        name: Of what was written, for errors.
 
     Raises:
         ValueError: If it is none of these.
@@ -280,12 +303,12 @@ def split_address(text: str, port: int) -> tuple[str, int]:
     if text.startswith("["):
         host, closing, given = text[1:].partition("]")
         if not closing or (given and not given.startswith(":")):
-            raise ValueError(f"address must be `host:port` or `[host]:port`, got {text!r}.")
+            raise ValueError(f"{name} must be `host:port` or `[host]:port`, got {text!r}.")
         given = given[1:] if given else str(port)
     elif text.count(":") == 1:
         host, _, given = text.partition(":")
     else:
         given = str(port)
     if not host or not given.isdecimal() or not 0 <= int(given) < 1 << 16:
-        raise ValueError(f"address must be a host and a port from 0 to 65535, got {text!r}.")
+        raise ValueError(f"{name} must be a host and a port from 0 to 65535, got {text!r}.")
     return host, int(given)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
 from gentwin.serving.ladders import Ladders
-from gentwin.serving.links import join_address
+from gentwin.serving.links import join_address, listening
 from gentwin.serving.metrics import Metrics
 from gentwin.signaling.ladder import Ladder, draw_text
 
@@ -42,7 +42,8 @@ class Pages:
         Raises:
             OSError: If the address cannot be used.
         """
-        self._server = await asyncio.start_server(self._serve, host, port, limit=LONGEST_REQUEST)
+        with listening("HTTP (`--metrics-port`)", join_address(host, port)):
+            self._server = await asyncio.start_server(self._serve, host, port, limit=LONGEST_REQUEST)
         return join_address(*self._server.sockets[0].getsockname()[:2])
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from gentwin.serving.limits import Limits
-from gentwin.serving.links import Link, Station, Transport, join_address
+from gentwin.serving.links import N2, Link, Station, Transport, join_address, listening
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.messages import NGAP
 
@@ -81,7 +81,8 @@ class SctpTransport(Transport):
         parameters.num_ostreams = parameters.max_instreams = STREAMS
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.setblocking(False)
-        self._socket.bind((self._host, self._port))
+        with listening(N2, join_address(self._host, self._port)):
+            self._socket.bind((self._host, self._port))
         self._socket.listen(BACKLOG)
         self.address = join_address(*self._socket.getsockname()[:2])
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept, station, limits)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 
-from gentwin.serving.links import join_address, split_address
+from gentwin.serving.links import join_address, listening, split_address
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.core.pfcp_node import PORT
 from gentwin.signaling.messages import PFCP
@@ -19,6 +19,7 @@ MOST_TAKEN = 256  # datagrams that are read at a time, so that others are read a
 FULL = f"{MOST_WAITING:,} datagrams of N4 wait already"
 LARGEST_DATAGRAM = 1 << 16
 
+N4 = "N4 (`network.smf_address`)"
 Refused = Callable[[str, str], None]
 
 log = logging.getLogger(__name__)
@@ -81,16 +82,17 @@ class UdpUserPlane(UserPlane, asyncio.DatagramProtocol):
     async def open(self, ready: Callable[[], None], refused: Refused = lambda peer, reason: None) -> None:
         """Begins to listen."""
         self._ready, self._refused, loop = ready, refused, asyncio.get_running_loop()
-        found = await loop.getaddrinfo(*split_address(self.local, PORT), type=socket.SOCK_DGRAM)
-        family, kind, protocol, _, address = found[0]
-        self._socket = socket.socket(family, kind, protocol)
-        try:
-            self._socket.setblocking(False)
-            self._socket.bind(address)
-            self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=self._socket)
-        except OSError:
-            self._socket.close()
-            raise
+        with listening(N4, self.local):
+            found = await loop.getaddrinfo(*split_address(self.local, PORT), type=socket.SOCK_DGRAM)
+            family, kind, protocol, _, address = found[0]
+            self._socket = socket.socket(family, kind, protocol)
+            try:
+                self._socket.setblocking(False)
+                self._socket.bind(address)
+                self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=self._socket)
+            except OSError:
+                self._socket.close()
+                raise
 
     def datagram_received(self, data: bytes, address: tuple) -> None:
         """Called by the event loop when something has come; takes the rest of it as well."""

@@ -45,7 +45,7 @@ limits: {{registered: 5}}
         ("network: {amf_adress: x}", r"`network\.amf_adress` is no field; .*amf_address"),
         ("network: {plmn: 99970}", r"`network\.plmn` must be a text"),
         ("limits: {registered: -1}", r"`limits\.registered` must be"),
-        ("subscribers: none.yaml", "none.yaml"),
+        ("subscribers: none.yaml", "`subscribers` must be a file, its path relative to the YAML file, got 'none.yaml'"),
         ("subscribers: [{first: x}]", "`subscribers"),
         ("network: [", "must be YAML"),
     ],

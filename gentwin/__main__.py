@@ -1,0 +1,5 @@
+"""`python -m gentwin` is the `gentwin` command."""
+
+from gentwin.cli import main
+
+main()
