@@ -100,7 +100,14 @@ def test_all_that_is_needed_is_in_the_folder(trained: Path, place: Path):
     assert content["figures"]["test_loss"] == pytest.approx(content["metrics"]["test/all/loss"], abs=1e-5)
     assert content["run"]["splits"]["train"]["dialogues"] >= 2
     card = (trained / "README.md").read_text()
-    for expected in ("`few/0`", "`n2n4-rejects-suci`", "nas:RegistrationReject", content["run"]["fingerprint"]):
+    for expected in (
+        'CoreTwin.from_pretrained("outputs/tiny"',
+        "gentwin talk outputs/tiny",
+        "`few/0`",
+        "`n2n4-rejects-suci`",
+        "nas:RegistrationReject",
+        content["run"]["fingerprint"],
+    ):
         assert expected in card
     for file in ("README.md", "metrics.json", "training_arguments.yaml", "config.json"):
         text = (trained / file).read_text()

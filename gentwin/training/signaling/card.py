@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gentwin.models.modeling_twin import TwinModel
+from gentwin.models.signaling.configuration_signaling import SEPARATE
 from gentwin.training.model_card import figures_table, front_matter, listed, markdown_table, training_section
 from gentwin.training.report import portable_path
 from gentwin.training.signaling.arguments import DialogueArguments, TransferArguments
@@ -18,6 +19,22 @@ import gentwin
 
 twin = gentwin.from_pretrained("{name}")
 tokenizer = gentwin.SignalingTokenizer.from_pretrained("{name}")
+```"""
+USE_AS_CORE = """As a core, which takes bytes and gives bytes:
+
+```python
+import time
+
+from gentwin.pipelines import CoreTwin, Packet
+
+core = CoreTwin.from_pretrained("{name}", subscribers="subscribers.yaml")
+packets = core.start(time.time())  # to the user plane
+packets += core.hear([Packet("ngap", "127.0.2.1:41621", data)], time.time())  # data: what a base station sent
+```
+
+```bash
+gentwin talk {name}          # play base station and UE
+gentwin serve-core {name}    # for base stations and UEs over SCTP or TCP
 ```"""
 LIMITATIONS = (
     "It says what the core of its dialogues says. Another core, or another configuration of this one, says other "
@@ -64,7 +81,7 @@ def write_signaling_card(
         front_matter("5g-core", "signaling", twin.config.model_type),
         f"# {name}\n\n{_summary(twin)}",
         *([f"> **Warning.** {' '.join(warnings)}"] if warnings else []),
-        f"## Use\n\n{USE.format(name=portable_path(folder))}",
+        f"## Use\n\n{_usage(twin, corpus, portable_path(folder))}",
         f"## Data\n\n{_data(corpus, *arguments)}",
         f"## Training\n\n{training_section(run)}",
         f"## Results\n\n{_results(scores, figures, siblings)}",
@@ -74,6 +91,13 @@ def write_signaling_card(
     path = Path(folder) / "README.md"
     path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     return path
+
+
+def _usage(twin: TwinModel, corpus: Corpus, name: str) -> str:
+    """Returns how a twin is loaded, and, if it speaks messages in a context for each UE, how it serves as a core."""
+    is_core = twin.config.view == SEPARATE and corpus.pairs is None
+    parts = (USE, USE_AS_CORE) if is_core else (USE,)
+    return "\n\n".join(part.format(name=name) for part in parts)
 
 
 def _summary(twin: TwinModel) -> str:
