@@ -92,3 +92,8 @@ def test_card_shows_captions_and_not_pictures(checkpoint: str):
     card.write_text(card.read_text() + "\n![Losses.](plots/training.png)\n\n*Losses.*\n")
     output = run("card", checkpoint).output
     assert output.count("Losses.") == 1
+
+
+def test_short_option_for_help():
+    for words in ((), ("card",)):
+        assert run(*words, "-h").output == run(*words, "--help").output

@@ -152,7 +152,7 @@ class MessageLog(Watch):
 
     def user_plane(self, address: str, answers: bool, now: float) -> None:
         """Writes whether the user plane answers."""
-        self._write(now, WARNING, address, reason=silence(address, answers))
+        self._write(now, WARNING, "", reason=silence(address, answers))
 
     def event(self, event: CoreEvent) -> None:
         """Writes what happened at the core."""

@@ -31,6 +31,7 @@ from gentwin.signaling.messages import NGAP, PFCP
 from gentwin.signaling.ngap import map_nas
 from gentwin.signaling.records import decode_message, encode_record
 from gentwin.signaling.resolver import CoreNetwork
+from tests.serving.stations import initial_message
 
 CHECKPOINT = os.environ.get("GENTWIN_CORE_CHECKPOINT", "gentwin/signaling-open5gs")
 CONFIGURATION = SynthesisConfiguration(ues=2, duration=12.0, workload=Workload(arrivals=4.0, think_time=1.0))
@@ -230,9 +231,9 @@ def test_bytes_that_are_nothing(scene):
 
 
 def test_defects_are_logged_with_their_traceback(scene, caplog: pytest.LogCaptureFixture):
+    station = scene.loop.stations[0].address
     scene.subscribers.close()
-    scene.loop.ues[0].register()
-    scene.loop.run_until_quiet()
+    assert scene.core.hear([Packet(NGAP, station, initial_message(digits="999700000000777"))], scene.now) == []
     assert "Cannot operate on a closed database" in caplog.text and "Traceback" in caplog.text
     assert "ProgrammingError" in scene.reasons[-1]
 
