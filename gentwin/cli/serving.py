@@ -149,7 +149,7 @@ def _serve(
     configuration = _configured(config, options.upf)
     transport, (user_plane, emulated) = _transport(options, configuration), _user_plane(options, configuration)
     charts = Ladders()
-    watches: list[Watch] = [charts]
+    watches: list[Watch] = [charts] if folder is not None or options.metrics_port is not None else []
     pages = None
     if options.metrics_port is not None:
         pages, metrics = _pages(charts)
