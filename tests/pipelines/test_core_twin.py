@@ -31,7 +31,6 @@ from gentwin.signaling.messages import NGAP, PFCP
 from gentwin.signaling.ngap import map_nas
 from gentwin.signaling.records import decode_message, encode_record
 from gentwin.signaling.resolver import CoreNetwork
-from tests.serving.stations import initial_message
 
 CHECKPOINT = os.environ.get("GENTWIN_CORE_CHECKPOINT", "gentwin/signaling-open5gs")
 CONFIGURATION = SynthesisConfiguration(ues=2, duration=12.0, workload=Workload(arrivals=4.0, think_time=1.0))
@@ -228,14 +227,6 @@ def test_bytes_that_are_nothing(scene):
     ]
     assert len(scene.reasons) == 2
     assert scene.core.state_dict() == before
-
-
-def test_defects_are_logged_with_their_traceback(scene, caplog: pytest.LogCaptureFixture):
-    station = scene.loop.stations[0].address
-    scene.subscribers.close()
-    assert scene.core.hear([Packet(NGAP, station, initial_message(digits="999700000000777"))], scene.now) == []
-    assert "Cannot operate on a closed database" in caplog.text and "Traceback" in caplog.text
-    assert "ProgrammingError" in scene.reasons[-1]
 
 
 @settings(max_examples=60, deadline=None)

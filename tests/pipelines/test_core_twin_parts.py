@@ -19,10 +19,11 @@ from gentwin.signaling.core.configuration import NetworkConfiguration, Timing
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.core.subscribers import Subscribers
 from gentwin.signaling.errors import SignalingError
-from gentwin.signaling.messages import PFCP
+from gentwin.signaling.messages import NGAP, PFCP
 from gentwin.signaling.resolver import CoreNetwork
+from tests.serving.stations import initial_message
 
-UPF = "127.0.0.7:8805"
+UPF, GNB = "127.0.0.7:8805", "127.0.2.1:41621"
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +31,19 @@ def tokenizer() -> SignalingTokenizer:
     return SignalingTokenizer()
 
 
-@pytest.fixture
-def conversations(tokenizer: SignalingTokenizer) -> Conversations:
+def untrained(tokenizer: SignalingTokenizer, length: int) -> SignalingTwinForCausalLM:
+    """Returns the smallest twin, of so many tokens of context."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = SignalingTwinConfig.for_tokenizer(tokenizer, **sizes, num_key_value_heads=1, max_position_embeddings=64)
-    decoder = Decoder(SignalingTwinForCausalLM(config).eval(), rows=2)
+    config = SignalingTwinConfig.for_tokenizer(
+        tokenizer, **sizes, num_key_value_heads=1, max_position_embeddings=length
+    )
+    return SignalingTwinForCausalLM(config).eval()
+
+
+@pytest.fixture
+def conversations(tokenizer: SignalingTokenizer) -> Conversations:
+    decoder = Decoder(untrained(tokenizer, 64), rows=2)
     return Conversations(decoder, CoreNetwork(NetworkConfiguration(), Subscribers()), most_tokens=40)
 
 
@@ -251,3 +259,14 @@ def test_subscribers_of_another_type_are_refused_at_once(tmp_path: Path):
 def test_there_are_two_protocols():
     with pytest.raises(SignalingError, match="`protocol` must be 'ngap' or 'pfcp', got 'sip'"):
         Packet("sip", UPF, b"")
+
+
+def test_defects_are_logged_with_their_traceback(tokenizer: SignalingTokenizer, caplog: pytest.LogCaptureFixture):
+    subscribers, events = Subscribers(), []
+    network = CoreNetwork(NetworkConfiguration(), subscribers)
+    core = CoreTwin(untrained(tokenizer, 512), tokenizer, network, rows=2, listener=events.append)
+    core.stations[GNB] = 0
+    subscribers.close()
+    assert core.hear([Packet(NGAP, GNB, initial_message())], 1.8e9) == []
+    assert "Cannot operate on a closed database" in caplog.text and "Traceback" in caplog.text
+    assert events[-1].kind == "refused" and "`InitialUEMessage` cannot be taken" in events[-1].reason
