@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 from gentwin.metrics.sequences import AnswerScores
 from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.signaling.decoding import Decoder
+from gentwin.models.signaling.decoding_weights import FLOAT32
 from gentwin.models.signaling.guides import TurnGuide
 from gentwin.models.signaling.tokenization_signaling import SignalingTokenizer
 from gentwin.signaling.dialogue import DIRECTIONS, Automaton, GrammarError, to_message
@@ -213,18 +214,25 @@ class DecoderPredictor:
         tokenizer: Of the twin.
         rows: Most contexts that it answers at a time.
         length: Most tokens of a context; as many as the twin has positions if not given.
+        weights: How they are held, `float32` or `int8`, as for [`Decoder`][gentwin.models.signaling.decoding.Decoder].
 
     Raises:
         CheckpointError: If the tokenizer is not that of the twin.
+        ValueError: If `weights` is none of the two.
     """
 
     def __init__(
-        self, model: TwinModel, tokenizer: SignalingTokenizer, rows: int = 64, length: int | None = None
+        self,
+        model: TwinModel,
+        tokenizer: SignalingTokenizer,
+        rows: int = 64,
+        length: int | None = None,
+        weights: str = FLOAT32,
     ) -> None:
         model.config.check_tokenizer(tokenizer)
         starts = tokenizer.convert_tokens_to_ids([*DIRECTIONS, *STIMULI])
         self._stop = {tokenizer.convert_tokens_to_ids(WAIT)}
-        self._decoder = Decoder(model, rows, length, starts)
+        self._decoder = Decoder(model, rows, length, starts, weights=weights)
         self._rows = {row: _Row() for row in range(rows)}  # the one that was used last comes last
 
     def answer(self, contexts: Sequence[Sequence[int]], guides: Sequence[TurnGuide]) -> list[list[int]]:

@@ -7,6 +7,8 @@ here they are drawn at random. Times are those of the processor, so that other w
 Of the decoder everything counts that is between hearing and having answered: reading what was heard, the grammar, the
 answer. Of `generate` only the steps after the first one count, with keys and values of 1,024 tokens and no grammar; on
 average contexts hold more here. Guesses are those of answers in other recordings and of what was said before.
+
+The same is measured with weights held as int8.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import torch
 
 from gentwin.models import SignalingTwinConfig, SignalingTwinForCausalLM
 from gentwin.models.signaling.decoding import Decoder
+from gentwin.models.signaling.decoding_weights import FLOAT32, INT8, WEIGHTS
 from gentwin.models.signaling.guides import TurnGuide
 from gentwin.signaling.contexts import dialogues
 from gentwin.signaling.dialogue import DIRECTIONS, Automaton, Vocabulary, separate
@@ -189,11 +192,12 @@ def _measured(full: bool, seed: int) -> Result:
     measured = [name for name in told if full or name in QUICK]
     stop, starts = vocabulary.ids[WAIT], vocabulary.encode(DIRECTIONS)
 
-    def run(rows: int, drafted: int, rehearsed: bool) -> Replay:
-        replay(Decoder(model, rows, starts=starts), automaton, [told[QUICK[0]][0][:3]], stop)  # compiles, fills caches
+    def run(rows: int, drafted: int, rehearsed: bool, weights: str = FLOAT32) -> Replay:
+        warm = Decoder(model, rows, starts=starts, weights=weights)
+        replay(warm, automaton, [told[QUICK[0]][0][:3]], stop)  # compiles, fills caches
         result = Replay()
         for name in measured:
-            decoder = Decoder(model, rows, starts=starts, drafted=drafted)
+            decoder = Decoder(model, rows, starts=starts, drafted=drafted, weights=weights)
             for other in told.keys() - {name} if rehearsed else ():
                 for exchange in chain.from_iterable(told[other]):
                     decoder.rehearse(exchange.heard, exchange.said)
@@ -202,6 +206,7 @@ def _measured(full: bool, seed: int) -> Result:
 
     guessed, plain, many = run(1, 32, True), run(1, 0, False), run(BATCH, 32, True)
     cold = run(1, 32, False)
+    guessed_int8, plain_int8, many_int8 = run(1, 32, True, INT8), run(1, 0, False, INT8), run(BATCH, 32, True, INT8)
     one, batch = (generated(model, rows, 96 if full else 32, seed) for rows in (1, BATCH))
     bound = bytes_per_second() / sum(4 * parameter.numel() for parameter in model.parameters())
     figure = {
@@ -210,6 +215,10 @@ def _measured(full: bool, seed: int) -> Result:
         "tokens_per_s_unrehearsed": cold.tokens_per_second,
         "tokens_per_s_without_guesses": plain.tokens_per_second,
         f"tokens_per_s_batch_{BATCH}": many.tokens_per_second,
+        "tokens_per_s_int8": guessed_int8.tokens_per_second,
+        "tokens_per_s_without_guesses_int8": plain_int8.tokens_per_second,
+        f"tokens_per_s_batch_{BATCH}_int8": many_int8.tokens_per_second,
+        "weight_megabytes": {weights: Decoder(model, weights=weights).weight_bytes / 1e6 for weights in WEIGHTS},
         "answers": len(guessed.answers),
         "tokens_per_answer": guessed.tokens / len(guessed.answers),
         **{f"answer_ms_p{q}": guessed.milliseconds(q / 100) for q in (50, 99)},

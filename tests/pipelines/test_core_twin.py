@@ -45,11 +45,11 @@ def twin() -> tuple:
 class Scene:
     """A core twin and its other side, one thing at a time."""
 
-    def __init__(self, twin: tuple, policy: Policy | None = None, configuration=CONFIGURATION, **sizes: int) -> None:
+    def __init__(self, twin: tuple, policy: Policy | None = None, configuration=CONFIGURATION, **arguments) -> None:
         self.events: list = []
         self.subscribers = Subscribers()
         network = CoreNetwork(configuration.network, self.subscribers, policy=policy, random=Random(1))
-        self.core = CoreTwin(*twin, network, **{"rows": 8, **sizes}, listener=self.events.append)
+        self.core = CoreTwin(*twin, network, **{"rows": 8, **arguments}, listener=self.events.append)
         self.loop = ClosedLoop(self.core, configuration, seed=1, subscribers=self.subscribers)
 
     def begin(self) -> Scene:
@@ -110,6 +110,14 @@ def test_whole_workload(twin):
     result = scene.loop.run()
     assert len(result.judged) > 10
     assert result.completion >= 0.9, str(result)
+
+
+def test_weights_may_be_held_as_int8(twin):
+    scene = Scene(twin, weights="int8").begin()
+    ue = scene.loop.ues[0]
+    ue.register()
+    scene.loop.run_until_quiet()
+    assert (ue.state, [*ue.sessions], scene.reasons) == ("registered", [1], [])
 
 
 def test_ue_that_leaves_at_once_leaves_nothing_behind(scene):
@@ -405,6 +413,11 @@ def test_other_view_is_refused(twin):
     interleaved = type(model)(type(config)(**{**config.to_dict(), "view": "interleaved"}))
     with pytest.raises(ValueError, match="`view` of the twin must be 'separate'"):
         CoreTwin(interleaved, tokenizer, CoreNetwork(CONFIGURATION.network, Subscribers()))
+
+
+def test_weights_of_no_kind_are_refused(twin):
+    with pytest.raises(ValueError, match="`weights` must be one of float32, int8, got 'float16'"):
+        CoreTwin(*twin, CoreNetwork(CONFIGURATION.network, Subscribers()), weights="float16")
 
 
 def test_checkpoint_of_no_message_twin_is_refused(tmp_path: Path):

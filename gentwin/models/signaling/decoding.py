@@ -10,6 +10,7 @@ import numpy as np
 from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.signaling.decoding_engines import engine_for
 from gentwin.models.signaling.decoding_kernels import best_of
+from gentwin.models.signaling.decoding_weights import FLOAT32
 
 MOST_SAID = 4096
 KEPT = 4096  # last tokens that are kept of a context of any length
@@ -32,8 +33,8 @@ class Guide(Protocol):
 class Decoder:
     """Reads and continues the contexts of many UEs, one in each row, as fast as one core can.
 
-    Logits are those of the twin, within rounding. An answer depends on no other row, nor on how its tokens came, to the
-    last bit. It is fast by four things:
+    Logits are those of the twin, within rounding; with `weights="int8"`, those of the twin with its weights rounded. An
+    answer depends on no other row, nor on how its tokens came, to the last bit. It is fast by four things:
 
     - one compiled call runs all layers over all new tokens of all rows (see
       [`decoding_kernels`][gentwin.models.signaling.decoding_kernels]);
@@ -56,14 +57,18 @@ class Decoder:
         starts: Tokens that a sequence can begin with, as directions; a row that is full is cut before one of them, if
             there is one in its second half.
         drafted: Most tokens that are guessed at a time; 0 to guess none.
+        weights: How projections and vectors of tokens are held: `float32`, or `int8` with a float32 scale for each
+            output, in a quarter of the memory. Either way they are computed with in float32.
 
     Attributes:
         rows: How many contexts.
         length: Most tokens of a context; None if any number, as for the LSTM.
+        weight_bytes: Memory of projections and vectors of tokens.
 
     Raises:
         TypeError: If the model is no message twin.
-        ValueError: If a number is out of its range, or the model has blocks that are not known here.
+        ValueError: If a number is out of its range, `weights` is none of the two, or the model has blocks that are not
+            known here, or weights that are not finite to be held as int8.
 
     Example:
         ```python
@@ -81,18 +86,19 @@ class Decoder:
         length: int | None = None,
         starts: Collection[int] = (),
         drafted: int = 32,
+        weights: str = FLOAT32,
     ) -> None:
         if rows < 1:
             raise ValueError(f"`rows` must be at least 1, got {rows}")
         if drafted < 0:
             raise ValueError(f"`drafted` must be at least 0, got {drafted}")
-        self._engine = engine_for(model, rows, length)
-        self.rows, self.length = rows, self._engine.length
+        self._engine = engine_for(model, rows, length, weights)
+        self.rows, self.length, self.weight_bytes = rows, self._engine.length, self._engine.weight_bytes
         self._starts = frozenset(starts)
         self._drafts = _Drafts(drafted)
         self._tokens: list[list[int]] = [[] for _ in range(rows)]
         self._unread = [0] * rows  # how many of them, at the end, were not read yet
-        self._known = np.zeros((rows, self._engine.head.shape[1]), np.float32)  # after the last one that was
+        self._known = np.zeros((rows, self._engine.head.values.shape[1]), np.float32)  # after the last one that was
 
     # ---------------------------------------------------------------- contexts
 
@@ -111,7 +117,7 @@ class Decoder:
         """
         self._hear(rows, tokens)
         self._read(rows, [[]] * len(rows))
-        return self._known[np.array(rows)] @ self._engine.head.T
+        return self._known[np.array(rows)] @ self._engine.head.rows().T
 
     def hear(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> None:
         """Takes tokens that are read when something is to be said after them.
@@ -167,7 +173,8 @@ class Decoder:
         self._drafts.learn(list(heard), said)
 
     def save(self, row: int) -> dict[str, np.ndarray]:
-        """Returns what is known of a row as arrays, for `restore` in this or another decoder of the same twin."""
+        """Returns what is known of a row as arrays, for `restore` in this or another decoder of the same twin and
+        `weights`."""
         tokens = np.array(self._tokens[row], np.int64)
         counts = {"tokens": tokens, "unread": np.array(self._unread[row]), "known": self._known[row].copy()}
         return {**counts, **self._engine.save(row)}
@@ -268,13 +275,14 @@ class Decoder:
 
     def _pick(self, known: np.ndarray, allowed: np.ndarray, choose: Choose | None) -> int:
         head = self._engine.head
-        if allowed.shape != head.shape[:1]:
-            raise ValueError(f"a guide must allow or refuse each of {len(head)} tokens, got shape {allowed.shape}")
+        if allowed.shape != head.values.shape[:1]:
+            size = len(head.values)
+            raise ValueError(f"a guide must allow or refuse each of {size} tokens, got shape {allowed.shape}")
         if choose is None:
-            token = best_of(head, known, allowed)
+            token = best_of(*head, known, allowed)
         else:
             tokens = np.flatnonzero(allowed)
-            token = int(choose(tokens, head[tokens] @ known)) if len(tokens) else -1
+            token = int(choose(tokens, head.rows(tokens) @ known)) if len(tokens) else -1
         if token < 0:
             raise ValueError("a guide must allow at least one token, got none; is its answer complete?")
         return token
@@ -296,7 +304,7 @@ class Decoder:
             self._unread[row] += len(new)
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
-        size = len(self._engine.head)
+        size = len(self._engine.head.values)
         if len(tokens) and not 0 <= min(tokens) <= max(tokens) < size:
             raise ValueError(f"tokens must be from 0 to {size - 1}, got {min(tokens)} to {max(tokens)}")
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.signaling import decoding_kernels as kernels
+from gentwin.models.signaling.decoding_weights import FLOAT32, WEIGHTS, Matrix
 from gentwin.models.signaling.modeling_signaling import SignalingTwinForCausalLM
 from gentwin.models.signaling.modeling_signaling_lstm import SignalingLstmTwinForCausalLM
 
@@ -21,12 +22,14 @@ class Engine(Protocol):
     """Runs a twin over new tokens of several contexts, each in a row of its memory.
 
     Attributes:
-        head: Vectors of the tokens that are said, `(vocabulary, D)` float32.
+        head: Vectors of the tokens that are said, `(vocabulary, D)`.
         length: How many tokens a row can hold; None if any number.
+        weight_bytes: Memory of projections and vectors of tokens.
     """
 
-    head: np.ndarray
+    head: Matrix
     length: int | None
+    weight_bytes: int
 
     def advance(self, rows: Sequence[int], tokens: Sequence[Sequence[int]], wanted: Sequence[int]) -> np.ndarray:
         """Reads tokens.
@@ -57,22 +60,26 @@ class Engine(Protocol):
         """
 
 
-def engine_for(model: TwinModel, rows: int, length: int | None) -> Engine:
+def engine_for(model: TwinModel, rows: int, length: int | None, weights: str = FLOAT32) -> Engine:
     """Returns the engine that runs a twin.
 
     Args:
-        model: Transformer or LSTM; its weights are copied as float32.
+        model: Transformer or LSTM.
         rows: How many contexts.
         length: Most tokens of a context; None for as many as the twin has positions.
+        weights: How its weights are held, `float32` or `int8`.
 
     Raises:
         TypeError: If it is no message twin, or adapters are on it.
-        ValueError: If it has blocks that the engine does not know, or not so many positions.
+        ValueError: If it has blocks that the engine does not know, or not so many positions; if weights cannot be held
+            so.
     """
+    if weights not in WEIGHTS:
+        raise ValueError(f"`weights` must be one of {', '.join(WEIGHTS)}, got {weights!r}")
     if type(model) is SignalingTwinForCausalLM:
-        return TransformerEngine(model, rows, length)
+        return TransformerEngine(model, rows, length, weights)
     if type(model) is SignalingLstmTwinForCausalLM:
-        return LstmEngine(model, rows)
+        return LstmEngine(model, rows, weights)
     known = "SignalingTwinForCausalLM or SignalingLstmTwinForCausalLM"
     raise TypeError(f"`model` must be a {known}, with adapters merged into it, got a {type(model).__name__}")
 
@@ -87,25 +94,30 @@ class TransformerEngine:
         model: The twin.
         rows: How many contexts.
         length: Most tokens of a context.
+        weights: How projections and vectors of tokens are held, `float32` or `int8`.
     """
 
-    def __init__(self, model: SignalingTwinForCausalLM, rows: int, length: int | None) -> None:
+    def __init__(self, model: SignalingTwinForCausalLM, rows: int, length: int | None, weights: str) -> None:
         config = model.config
         _check_blocks(config, length)
         self.length = config.max_position_embeddings if length is None else length
         layers = model.model.layers
+        stacks = (
+            [_joined(b.self_attn.q_proj, b.self_attn.k_proj, b.self_attn.v_proj) for b in layers],
+            [_joined(block.self_attn.o_proj) for block in layers],
+            [_joined(block.mlp.gate_proj, block.mlp.up_proj) for block in layers],
+            [_joined(block.mlp.down_proj) for block in layers],
+        )
+        projections = [Matrix.of(np.stack(stack), weights, inputs=-2) for stack in stacks]
+        tokens, self.head = _vectors(model.model.embed_tokens, model.lm_head, weights)
+        self.weight_bytes = _bytes(tokens, self.head, *projections)
         self._weights = (
-            _array(model.model.embed_tokens.weight),
-            np.stack([_joined(b.self_attn.q_proj, b.self_attn.k_proj, b.self_attn.v_proj) for b in layers]),
-            np.stack([_joined(block.self_attn.o_proj) for block in layers]),
-            np.stack([_joined(block.mlp.gate_proj, block.mlp.up_proj) for block in layers]),
-            np.stack([_joined(block.mlp.down_proj) for block in layers]),
+            *_apart(tokens, *projections),
             np.stack([_norms(block) for block in layers]),
             _array(model.model.norm.weight),
             np.float32(config.rms_norm_eps),
             *_turns(model, self.length),
         )
-        self.head = _array(model.lm_head.weight)
         each = -(-self.length // kernels.PAGE)
         shape = config.num_hidden_layers, 2, config.num_key_value_heads, config.head_dim, kernels.PAGE
         self._memory = np.zeros((rows * each, *shape), np.float32)  # of which the system gives what is written to
@@ -116,7 +128,7 @@ class TransformerEngine:
     def advance(self, rows: Sequence[int], tokens: Sequence[Sequence[int]], wanted: Sequence[int]) -> np.ndarray:
         """Reads tokens; see [`Engine`][gentwin.models.signaling.decoding_engines.Engine]."""
         numbers, counts, ends = np.array(rows), np.array([len(new) for new in tokens]), np.array(wanted)
-        hidden = np.empty((ends.sum(), self.head.shape[1]), np.float32)
+        hidden = np.empty((ends.sum(), self.head.values.shape[1]), np.float32)
         starts = self._filled[numbers]
         for row, end in zip(rows, starts + counts, strict=True):
             self._fill(row, end)
@@ -168,23 +180,28 @@ class LstmEngine:
     Args:
         model: The twin.
         rows: How many contexts.
+        weights: How projections and vectors of tokens are held, `float32` or `int8`.
     """
 
     length = None
 
-    def __init__(self, model: SignalingLstmTwinForCausalLM, rows: int) -> None:
+    def __init__(self, model: SignalingLstmTwinForCausalLM, rows: int, weights: str) -> None:
         config, lstm = model.config, model.lstm
         depth, size = config.num_hidden_layers, config.hidden_size
         above = [_transposed(getattr(lstm, f"weight_ih_l{layer}")) for layer in range(1, depth)]
-        self._weights = (
-            _array(model.embedding.weight),
+        arrays = (
             np.stack(above) if above else np.zeros((0, size, 4 * size), np.float32),
             _transposed(lstm.weight_ih_l0),
             np.stack([_transposed(getattr(lstm, f"weight_hh_l{layer}")) for layer in range(depth)]),
-            np.stack([_array(getattr(lstm, f"bias_ih_l{i}") + getattr(lstm, f"bias_hh_l{i}")) for i in range(depth)]),
             _transposed(model.projection.weight),
         )
-        self.head = _array(model.lm_head.weight)
+        projections = [Matrix.of(array, weights, inputs=-2) for array in arrays]
+        tokens, self.head = _vectors(model.embedding, model.lm_head, weights)
+        self.weight_bytes = _bytes(tokens, self.head, *projections)
+        self._weights = (
+            *_apart(tokens, *projections),
+            np.stack([_array(getattr(lstm, f"bias_ih_l{i}") + getattr(lstm, f"bias_hh_l{i}")) for i in range(depth)]),
+        )
         self._states = np.zeros((rows, depth, 2, size), np.float32)
         self._last: dict[int, np.ndarray] = {}  # states before and after each token that was read last
 
@@ -194,7 +211,7 @@ class LstmEngine:
         flat = np.array([token for new in tokens for token in new])
         before = self._states[numbers]
         trail = np.empty((len(flat), *before.shape[1:]), np.float32)
-        hidden = np.empty((len(flat), self.head.shape[1]), np.float32)
+        hidden = np.empty((len(flat), self.head.values.shape[1]), np.float32)
         kernels.advance_lstm(*self._weights, before, flat, counts, trail, hidden)
         ends = np.cumsum(counts)
         self._states[numbers] = trail[ends - 1]
@@ -260,6 +277,22 @@ def _transposed(weight: Tensor) -> np.ndarray:
 def _joined(*projections: torch.nn.Linear) -> np.ndarray:
     """Returns the weights of projections of one input as those of one, inputs first."""
     return _transposed(torch.cat([projection.weight for projection in projections]))
+
+
+def _vectors(read: torch.nn.Embedding, said: torch.nn.Linear, weights: str) -> tuple[Matrix, Matrix]:
+    """Returns the vectors of tokens that are read and said, the same ones if the twin has them once."""
+    found = Matrix.of(_array(read.weight), weights)
+    return found, found if said.weight is read.weight else Matrix.of(_array(said.weight), weights)
+
+
+def _apart(*matrices: Matrix) -> tuple:
+    """Returns the values of each, and the scales of all as the last one."""
+    return (*(matrix.values for matrix in matrices), tuple(matrix.scales for matrix in matrices))
+
+
+def _bytes(*matrices: Matrix) -> int:
+    """Returns the memory of matrices, each counted once."""
+    return sum(matrix.nbytes for matrix in {id(matrix): matrix for matrix in matrices}.values())
 
 
 def _norms(block: torch.nn.Module) -> np.ndarray:

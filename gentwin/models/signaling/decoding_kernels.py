@@ -18,6 +18,7 @@ _C6, _C5, _C4 = np.float32(1.540353039e-4), np.float32(1.333355815e-3), np.float
 _C3, _C2, _C1 = np.float32(5.550410866e-2), np.float32(2.402265070e-1), np.float32(6.931471806e-1)
 PAGE = 256  # positions that are held together
 LANES = 64  # positions are looked at in multiples of it
+MANY = 8  # rows from which on int8 is made float32 before it is read by each four of them
 _BLOCK = 64  # tokens that are passed over at once if none of them is allowed
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
@@ -47,7 +48,7 @@ def _four_rows(x, w, y, depth, width):
         d0, d1, d2, d3 = xd[t], xd[t + 1], xd[t + 2], xd[t + 3]
         w0, w1, w2, w3 = w[t], w[t + 1], w[t + 2], w[t + 3]
         for j in range(width):
-            u0, u1, u2, u3 = w0[j], w1[j], w2[j], w3[j]
+            u0, u1, u2, u3 = np.float32(w0[j]), np.float32(w1[j]), np.float32(w2[j]), np.float32(w3[j])
             ya[j] = ya[j] + a0 * u0 + a1 * u1 + a2 * u2 + a3 * u3
             yb[j] = yb[j] + b0 * u0 + b1 * u1 + b2 * u2 + b3 * u3
             yc[j] = yc[j] + c0 * u0 + c1 * u1 + c2 * u2 + c3 * u3
@@ -57,10 +58,11 @@ def _four_rows(x, w, y, depth, width):
         a0, b0, c0, d0 = xa[rest], xb[rest], xc[rest], xd[rest]
         w0 = w[rest]
         for j in range(width):
-            ya[j] = ya[j] + a0 * w0[j]
-            yb[j] = yb[j] + b0 * w0[j]
-            yc[j] = yc[j] + c0 * w0[j]
-            yd[j] = yd[j] + d0 * w0[j]
+            u0 = np.float32(w0[j])
+            ya[j] = ya[j] + a0 * u0
+            yb[j] = yb[j] + b0 * u0
+            yc[j] = yc[j] + c0 * u0
+            yd[j] = yd[j] + d0 * u0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_IN_ORDER)
@@ -72,13 +74,47 @@ def _one_row(x, w, y, depth, width):
         a0, a1, a2, a3, a4, a5, a6, a7 = x[t], x[t + 1], x[t + 2], x[t + 3], x[t + 4], x[t + 5], x[t + 6], x[t + 7]
         w0, w1, w2, w3, w4, w5, w6, w7 = w[t], w[t + 1], w[t + 2], w[t + 3], w[t + 4], w[t + 5], w[t + 6], w[t + 7]
         for j in range(width):
-            low = y[j] + a0 * w0[j] + a1 * w1[j] + a2 * w2[j] + a3 * w3[j]
-            y[j] = low + a4 * w4[j] + a5 * w5[j] + a6 * w6[j] + a7 * w7[j]
+            u0, u1, u2, u3 = np.float32(w0[j]), np.float32(w1[j]), np.float32(w2[j]), np.float32(w3[j])
+            u4, u5, u6, u7 = np.float32(w4[j]), np.float32(w5[j]), np.float32(w6[j]), np.float32(w7[j])
+            low = y[j] + a0 * u0 + a1 * u1 + a2 * u2 + a3 * u3
+            y[j] = low + a4 * u4 + a5 * u5 + a6 * u6 + a7 * u7
         t += 8
     for rest in range(t, depth):
         a0, w0 = x[rest], w[rest]
         for j in range(width):
-            y[j] = y[j] + a0 * w0[j]
+            y[j] = y[j] + a0 * np.float32(w0[j])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _projected(x, w, scales, y, rows, depth, width, room):
+    """Sets `y[:rows, :width]` to `x[:rows, :depth] @ (w * scales)`, or `@ w` if there are no scales.
+
+    In `room`, int8 that many rows read is made float32 once; sums are the same either way.
+    """
+    if len(scales) and rows >= MANY:
+        wide = room[: depth * width].reshape(depth, width)
+        for t in range(depth):
+            whole, held = wide[t], w[t]
+            for j in range(width):
+                whole[j] = np.float32(held[j])
+        product(x, wide, y, rows, depth, width)
+    else:
+        product(x, w, y, rows, depth, width)
+    if len(scales):
+        for row in range(rows):
+            yr = y[row]
+            for j in range(width):
+                yr[j] *= scales[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _looked_up(embedding, scales, tokens, x):
+    """Sets each row of `x` to the vector of a token, times its scale if there are scales."""
+    for place in range(len(tokens)):
+        token = tokens[place]
+        scale = scales[token] if len(scales) else _ONE
+        for j in range(embedding.shape[1]):
+            x[place, j] = np.float32(embedding[token, j]) * scale
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -294,17 +330,18 @@ def _added(x, y, rows):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def advance_transformer(
-    embedding, joined, outward, widened, narrowed, norms, last_norm, epsilon, cosines, sines, memory, pages,
+    embedding, joined, outward, widened, narrowed, scales, norms, last_norm, epsilon, cosines, sines, memory, pages,
     tokens, starts, counts, wanted, hidden,
 ):  # fmt: skip
     """Reads new tokens of several contexts, and keeps their keys and values.
 
     Args:
-        embedding: `(vocabulary, D)`.
+        embedding: `(vocabulary, D)`; it and the next four float32 or int8.
         joined: Queries, keys and values at once, `(layers, D, …)`.
         outward: `(layers, heads * size, D)`.
         widened: Gate and what is gated at once, `(layers, D, 2 * I)`.
         narrowed: `(layers, I, D)`.
+        scales: Of the five before, of each token or output, `(vocabulary,)`, `(layers, …)`; none if they are float32.
         norms: Before attention and before the rest, `(layers, 2, D)`.
         last_norm: `(D,)`.
         epsilon: Of the norms, float32.
@@ -327,11 +364,12 @@ def advance_transformer(
     wide = np.empty((total, 2 * inner), np.float32)
     scratch, bits = np.empty(inner, np.float32), np.empty(max(inner, PAGE), np.int32)
     scores = np.zeros((pages.shape[1], 4, PAGE), np.float32)
-    for place in range(total):
-        x[place] = embedding[tokens[place]]
+    of_tokens, of_joined, of_outward, of_widened, of_narrowed = scales
+    room = np.empty(max(projected.shape[1], 2 * inner, heads * size) * max(width, inner), np.float32)
+    _looked_up(embedding, of_tokens, tokens, x)
     for layer in range(layers):
         _normalised(x, norms[layer, 0], epsilon, h, total)
-        product(h, joined[layer], projected, total, width, joined.shape[2])
+        _projected(h, joined[layer], of_joined[layer], projected, total, width, joined.shape[2], room)
         first, kept = 0, 0
         for context in range(len(counts)):
             count, start = counts[context], starts[context]
@@ -343,12 +381,12 @@ def advance_transformer(
                 x[kept + place] = x[begin + place]
             first += count
             kept += use
-        product(attended, outward[layer], h, kept, heads * size, width)
+        _projected(attended, outward[layer], of_outward[layer], h, kept, heads * size, width, room)
         _added(x, h, kept)
         _normalised(x, norms[layer, 1], epsilon, h, kept)
-        product(h, widened[layer], wide, kept, width, 2 * inner)
+        _projected(h, widened[layer], of_widened[layer], wide, kept, width, 2 * inner, room)
         _gated(wide, scratch, bits, inner, kept)
-        product(wide, narrowed[layer], h, kept, inner, width)
+        _projected(wide, narrowed[layer], of_narrowed[layer], h, kept, inner, width, room)
         _added(x, h, kept)
     _normalised(x, last_norm, epsilon, hidden, asked)
 
@@ -372,16 +410,19 @@ def _celled(gates, cells, hidden, scratch, bits):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance_lstm(embedding, inputs, first_input, recurrent, biases, projection, states, tokens, counts, trail, hidden):
+def advance_lstm(
+    embedding, inputs, first_input, recurrent, projection, scales, biases, states, tokens, counts, trail, hidden
+):
     """Reads new tokens of several contexts.
 
     Args:
-        embedding: `(vocabulary, E)`.
+        embedding: `(vocabulary, E)`; it and the next four float32 or int8.
         inputs: To the gates from the layer below, `(layers - 1, H, 4 * H)`.
         first_input: To the gates of the first layer, `(E, 4 * H)`.
         recurrent: To the gates from the layer itself, `(layers, H, 4 * H)`.
-        biases: `(layers, 4 * H)`.
         projection: `(H, E)`.
+        scales: Of the five before, as in `advance_transformer`.
+        biases: `(layers, 4 * H)`.
         states: Before the first token of each context, `(contexts, layers, 2, H)`.
         tokens: Of all contexts, one after the other, int64.
         counts: Number of new tokens of each, at least 1.
@@ -394,13 +435,14 @@ def advance_lstm(embedding, inputs, first_input, recurrent, biases, projection, 
     bits, live = np.empty(4 * size, np.int32), np.empty(len(counts), np.int64)
     old, step = np.empty((len(counts), size), np.float32), np.empty((len(counts), 4 * size), np.float32)
     firsts = np.cumsum(counts) - counts
-    for place in range(total):
-        below[place, : embedding.shape[1]] = embedding[tokens[place]]
+    of_tokens, of_inputs, of_first, of_recurrent, of_projection = scales
+    room = np.empty(max(size, embedding.shape[1]) * 4 * size, np.float32)
+    _looked_up(embedding, of_tokens, tokens, below)
     for layer in range(layers):
         if layer == 0:
-            product(below, first_input, sums, total, embedding.shape[1], 4 * size)
+            _projected(below, first_input, of_first, sums, total, embedding.shape[1], 4 * size, room)
         else:
-            product(below, inputs[layer - 1], sums, total, size, 4 * size)
+            _projected(below, inputs[layer - 1], of_inputs[layer - 1], sums, total, size, 4 * size, room)
         for time in range(counts.max()):
             alive = 0
             for context in range(len(counts)):
@@ -410,22 +452,23 @@ def advance_lstm(embedding, inputs, first_input, recurrent, biases, projection, 
                     old[alive] = before[0]
                     trail[firsts[context] + time, layer, 1] = before[1]
                     alive += 1
-            product(old, recurrent[layer], step, alive, size, 4 * size)
+            _projected(old, recurrent[layer], of_recurrent[layer], step, alive, size, 4 * size, room)
             for number in range(alive):
                 place = firsts[live[number]] + time
                 for j in range(4 * size):
                     step[number, j] += sums[place, j] + biases[layer, j]
                 _celled(step[number], trail[place, layer, 1], trail[place, layer, 0], scratch, bits)
                 below[place, :size] = trail[place, layer, 0]
-    product(below, projection, hidden, total, size, embedding.shape[1])
+    _projected(below, projection, of_projection, hidden, total, size, embedding.shape[1], room)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def best_of(head, hidden, allowed):
+def best_of(head, scales, hidden, allowed):
     """Returns the first of the allowed tokens whose logit is highest; -1 if none is allowed.
 
     Args:
-        head: Vectors of tokens, `(vocabulary, D)`.
+        head: Vectors of tokens, `(vocabulary, D)`, float32 or int8.
+        scales: What the logit of each is to be multiplied by, `(vocabulary,)`; none if they are float32.
         hidden: What is known, `(D,)`.
         allowed: `(vocabulary,)` bool.
     """
@@ -441,7 +484,9 @@ def best_of(head, hidden, allowed):
             if block[place]:
                 row, logit = head[start + place], _ZERO
                 for j in range(len(hidden)):
-                    logit += row[j] * hidden[j]
+                    logit += np.float32(row[j]) * hidden[j]
+                if len(scales):
+                    logit *= scales[start + place]
                 if best < 0 or logit > highest:
                     best, highest = start + place, logit
     return best

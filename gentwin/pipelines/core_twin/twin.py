@@ -12,6 +12,7 @@ from typing import Any
 from gentwin.models.signaling import SignalingTokenizer
 from gentwin.models.signaling.configuration_signaling import SEPARATE
 from gentwin.models.signaling.decoding import Decoder
+from gentwin.models.signaling.decoding_weights import FLOAT32
 from gentwin.pipelines.core_twin import refusals
 from gentwin.pipelines.core_twin.answers import Answers
 from gentwin.pipelines.core_twin.conversations import Conversation, Conversations
@@ -61,6 +62,8 @@ class CoreTwin:
         most_tokens: Number of tokens of all conversations that are kept ready, of 2 KB each with the default sizes.
         most_answers: Number of answers of the model that are remembered, to say them again where all that was said
             before them is the same, of some 2 KB each; 0 for none.
+        weights: How the decoder holds the weights of the model: `float32`, or `int8` in a quarter of the memory; see
+            [`Decoder`][gentwin.models.signaling.decoding.Decoder].
         listener: Told of everything that happens.
 
     Attributes:
@@ -68,7 +71,7 @@ class CoreTwin:
         stations: Number of the conversation of each base station whose link is set up, by its address.
 
     Raises:
-        ValueError: If the twin was trained with another view.
+        ValueError: If the twin was trained with another view, or `weights` is none of the two.
         CheckpointError: If the tokenizer is not that of the twin.
 
     Example:
@@ -88,6 +91,7 @@ class CoreTwin:
         rows: int = 1024,
         most_tokens: int = 500_000,
         most_answers: int = 16_384,
+        weights: str = FLOAT32,
         listener: Listener | None = None,
     ) -> None:
         model.config.check_tokenizer(tokenizer)
@@ -98,7 +102,8 @@ class CoreTwin:
             )
         self.network = network
         self.stations: dict[str, int] = {}
-        decoder = Decoder(model, rows=rows, starts=tokenizer.vocabulary.encode(TO_CORE.values()))
+        starts = tokenizer.vocabulary.encode(TO_CORE.values())
+        decoder = Decoder(model, rows=rows, starts=starts, weights=weights)
         self._conversations = Conversations(decoder, network, most_tokens)
         configuration = network.configuration
         timing = configuration.flavour.timing
@@ -139,7 +144,7 @@ class CoreTwin:
             policy: Asked where an answer depends on load; everything is admitted if not given.
             home_keys: Private keys of the home network by identifier, 32 bytes each.
             clock: Returns the time in seconds since 1970.
-            **arguments: As of the constructor: `rows`, `most_tokens`, `most_answers`, `listener`.
+            **arguments: As of the constructor: `rows`, `most_tokens`, `most_answers`, `weights`, `listener`.
 
         Raises:
             CheckpointError: If it is no message twin, or is damaged.
