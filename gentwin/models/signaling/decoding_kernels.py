@@ -356,8 +356,7 @@ def advance_transformer(
         hidden: Result, `(sum of wanted, D)`.
     """
     layers, width, size = joined.shape[0], embedding.shape[1], memory.shape[4]
-    heads, inner = outward.shape[1] // size, narrowed.shape[1]
-    total, asked = len(tokens), len(hidden)
+    heads, inner, total = outward.shape[1] // size, narrowed.shape[1], len(tokens)
     x, h = np.empty((total, width), np.float32), np.empty((total, width), np.float32)
     projected = np.empty((total, joined.shape[2]), np.float32)
     attended = np.empty((total, heads * size), np.float32)
@@ -388,7 +387,7 @@ def advance_transformer(
         _gated(wide, scratch, bits, inner, kept)
         _projected(wide, narrowed[layer], of_narrowed[layer], h, kept, inner, width, room)
         _added(x, h, kept)
-    _normalised(x, last_norm, epsilon, hidden, asked)
+    _normalised(x, last_norm, epsilon, hidden, len(hidden))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

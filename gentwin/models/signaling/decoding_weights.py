@@ -38,13 +38,15 @@ class Matrix(NamedTuple):
             inputs: Axis of `values` that sums run over; the other axes are those of the scales.
 
         Raises:
-            ValueError: If a weight is not finite, or so large that no scale is, and `weights` is `int8`.
+            ValueError: If a weight is not finite and `weights` is `int8`.
         """
         if weights == FLOAT32:
             return cls(values, np.zeros((*np.delete(values.shape, inputs)[:-1], 0), np.float32))
         scales = np.abs(values).max(axis=inputs, initial=0.0, keepdims=True) / _HIGHEST
         if not np.isfinite(scales).all():
-            raise ValueError("the twin's weights must be finite to be held as int8, got some that are not")
+            raise ValueError(
+                f"`weights` must be {FLOAT32!r} for a twin with weights that are not finite, got {weights!r}"
+            )
         steps = np.rint(values / np.where(scales > 0, scales, np.float32(1)))
         return cls(np.clip(steps, -_HIGHEST, _HIGHEST).astype(np.int8), scales.squeeze(inputs))
 
