@@ -14,6 +14,7 @@ from gentwin.models import (
 )
 from gentwin.models.signaling.decoding import Decoder, sampled
 from gentwin.models.signaling.decoding_kernels import exponential
+from gentwin.models.signaling.decoding_weights import WEIGHTS
 from gentwin.models.signaling.guides import TurnGuide
 from gentwin.signaling.dialogue import Automaton, GrammarError, Vocabulary, to_message
 from gentwin.signaling.dialogue.hints import WAIT
@@ -109,9 +110,10 @@ def test_logits_are_those_of_the_lstm(fields):
         np.testing.assert_allclose(found, logits_of(model, row), rtol=1e-5, atol=1e-5)
 
 
-def test_it_does_not_matter_how_tokens_come_and_with_whom(model):
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_it_does_not_matter_how_tokens_come_and_with_whom(model, weights):
     (tokens, *others) = tokens_of(150, 100, 90, 80, 70)
-    once, parts = Decoder(model), Decoder(model, rows=5)
+    once, parts = Decoder(model, weights=weights), Decoder(model, rows=5, weights=weights)
     once.append([0], [tokens])
     start = 0
     for place, count in enumerate((1, 7, 100, 4, 3, 1, 34)):

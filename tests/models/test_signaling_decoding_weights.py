@@ -84,18 +84,6 @@ def test_logits_are_those_of_the_twin_with_rounded_weights(model):
         assert np.abs(found - logits_of(model, row)).max() > 1e-4, "nothing was rounded"
 
 
-def test_it_does_not_matter_how_tokens_come_and_with_whom(model):
-    (tokens, *others) = tokens_of(150, 100, 90, 80, 70)
-    once, parts = Decoder(model, weights=INT8), Decoder(model, rows=5, weights=INT8)
-    once.append([0], [tokens])
-    start = 0
-    for place, count in enumerate((1, 7, 100, 4, 3, 1, 34)):
-        rows = [3, *range(place % 3)]
-        parts.append(rows, [tokens[start : start + count], *(other[:count] for other in others[: len(rows) - 1])])
-        start += count
-    assert np.array_equal(once.save(0)["known"], parts.save(3)["known"])
-
-
 def test_answers_are_those_of_the_twin_with_rounded_weights(model):
     heard, expected = tokens_of(5, 60, 17), rounded(model)
     decoder = Decoder(model, rows=3, weights=INT8)

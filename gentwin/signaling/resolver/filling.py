@@ -51,14 +51,12 @@ class Place:
     Args:
         message: Message that the field is in.
         path: Names of the fields around it and of itself.
-        siblings: Fields beside it.
         slot: The slot.
         psi: Identity of the PDU session that is spoken of; None if it is about none.
     """
 
     message: Message
     path: tuple[str, ...]
-    siblings: Fields
     slot: Slot
     psi: int | None
 
@@ -113,7 +111,7 @@ class Filler:
         for name, value in fields:
             here = (*path, name)
             if isinstance(value, Slot):
-                found = self._value(Place(message, here, fields, value, about.psi))
+                found = self._value(Place(message, here, value, about.psi))
                 if name == "pdu_session_id" and isinstance(found, int):
                     about.psi = found
                     self.named.add(found)

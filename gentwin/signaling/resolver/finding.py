@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gentwin.signaling.core import n1, n2
 from gentwin.signaling.core.n1_sessions import rate
@@ -20,6 +20,7 @@ from gentwin.signaling.security import derive_k_gnb, derive_nh
 from gentwin.signaling.turns.names import DEACTIVATION, names_of
 
 if TYPE_CHECKING:
+    from gentwin.signaling.core.configuration import NetworkConfiguration
     from gentwin.signaling.resolver.filling import Filler, Place
 
 CHAIN = 8  # next hop chaining counts
@@ -68,12 +69,11 @@ def _area(filler: Filler, place: Place) -> bytes:
     return areas[filler.areas - 1]
 
 
-def _configured(kind: str, *choices: Callable[[Any], Any]) -> Callable[[Filler, Place], Value]:
+def _configured(kind: str, values_of: Callable[[NetworkConfiguration], list[Value]]) -> Find:
     """Returns what gives the first value of a configuration that the context has not used."""
 
     def find(filler: Filler, place: Place) -> Value:
-        known = filler.bindings.state.get(kind, [])
-        wanted = [value for choice in choices for value in choice(filler.network.configuration)]
+        known, wanted = filler.bindings.state.get(kind, []), values_of(filler.network.configuration)
         found = next((value for value in wanted if value not in known), None)
         if found is None:
             raise place.fail(f"all of {len(wanted)} configured ones are known already.")
