@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gentwin.signaling.core import n1, n1_sessions, n2
-from gentwin.signaling.core.amf_context import AmfConnection, AmfUe
+from gentwin.signaling.core.amf_context import REGISTERING, AmfConnection, AmfUe
 from gentwin.signaling.core.policy import MODIFICATION, SESSION
 from gentwin.signaling.core.smf import SmfSession
 from gentwin.signaling.core.subscribers import Subscription
@@ -51,6 +51,8 @@ class Sessions:
         }
 
     def _transport(self, connection: AmfConnection, ue: AmfUe, message: Message) -> None:
+        if ue.state == REGISTERING:  # it has not completed its registration: the recorded core is silent
+            return
         inner = message["payload_container"]
         handler = self._for_session.get(inner.name) if isinstance(inner, Message) else None
         if handler is None:

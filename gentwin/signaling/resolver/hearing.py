@@ -239,7 +239,8 @@ def _transports(resolver: Resolver, found: Opened, message: Message) -> list[Par
     take = sessions.ASKS.get(inner.name) if inner is not None else None
     if inner is not None:
         resolver.state.heard |= {name: reading.number(inner, field) for name, field in _OF_THE_SESSION}
-    parts = take(resolver, message, inner) if take and found.trusted else []
+    ignored = resolver.state.phase == REGISTERING  # until the registration is complete
+    parts = take(resolver, message, inner) if take and found.trusted and not ignored else []
     return [*_registration(resolver), *parts]
 
 
