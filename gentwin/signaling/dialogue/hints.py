@@ -42,7 +42,7 @@ HINTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "registration": ("none", "pending"),
         "connection": ("idle", "connected"),
-        "ambr": ("told", "untold"),
+        "context": ("none", "set_up", "ambr_told"),
         "unanswered": ("0", "1", "2", "more"),
         "target": ("known", "unknown"),
         "node": ("known", "unknown_plmn", "unknown_tac", "slice_not_supported", "again"),

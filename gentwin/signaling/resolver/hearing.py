@@ -134,7 +134,7 @@ def _registers(resolver: Resolver, found: Opened, message: Message) -> list[Part
     if known == KNOWN:
         parts += _policy(resolver, REGISTRATION, counted)
     if update:
-        parts += _acceptance(resolver) + _wanted(resolver, whole) + hints.ambr(state.connection)
+        parts += _acceptance(resolver) + _wanted(resolver, whole) + hints.context(state.connection)
     return parts
 
 
@@ -176,7 +176,7 @@ def _secured(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
     whole = _whole(message)
     if whole is not message:
         state.requested = reading.slices(whole, "requested_nssai")
-    return _acceptance(resolver) + sessions.present(resolver)
+    return [*_acceptance(resolver), *sessions.present(resolver), *hints.context(connection)]
 
 
 def _serves(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
@@ -185,7 +185,7 @@ def _serves(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
     if not found.trusted or known != KNOWN:
         return parts
     asked = _policy(resolver, SERVICE) if resolver.state.phase == REGISTERED else []
-    wanted = [*_wanted(resolver, _whole(message)), *hints.ambr(resolver.state.connection)]
+    wanted = [*_wanted(resolver, _whole(message)), *hints.context(resolver.state.connection)]
     return parts + asked + hints.slices(resolver.state.allowed) + wanted
 
 
@@ -346,6 +346,9 @@ def _released(resolver: Resolver, message: Message) -> list[Part]:
 def _set_up(resolver: Resolver, message: Message) -> list[Part]:
     """Takes the ends of the tunnels at a base station."""
     state, found = resolver.state, []
+    known = state.connections.get(reading.number(message, "amf_ue_ngap_id"))
+    if known is not None:
+        known.context = True
     for psi, item in reading.items(message):
         tunnel, session = reading.tunnel(item), state.sessions.get(psi)
         if tunnel is not None and session is not None:
@@ -380,6 +383,7 @@ def _handover_required(resolver: Resolver, message: Message) -> list[Part]:
 def _handover_acknowledged(resolver: Resolver, message: Message) -> list[Part]:
     target = resolver.state.connections.get(reading.number(message, "amf_ue_ngap_id"))
     if target is not None:
+        target.context = True
         target.ran_id, target.station = reading.number(message, "ran_ue_ngap_id"), resolver.peer or target.station
         for psi, item in reading.items(message):
             found = reading.tunnel(item)

@@ -53,9 +53,16 @@ def slices(allowed: Sequence[Slice], rejected: Sequence[Slice] = (), default: Se
     return [*names, *([REJECTED, *(token for of in rejected for token in slice_(of))] if rejected else [])]
 
 
-def ambr(connection: Connection | None) -> list[str]:
-    """Returns the hint whether the base station of a connection knows the UE AMBR; none if there is no connection."""
-    return [] if connection is None else [hint("ambr", "told" if connection.ambr_told else "untold")]
+def context(connection: Connection | None) -> list[str]:
+    """Returns the hint of what a base station knows of a UE; none if there is no connection.
+
+    Args:
+        connection: Of the UE.
+    """
+    if connection is None:
+        return []
+    known = "ambr_told" if connection.ambr_told else "set_up" if connection.context else "none"
+    return [hint("context", known)]
 
 
 def area(codes: Iterable[bytes], seconds: float) -> list[Part]:

@@ -211,7 +211,7 @@ def _established(resolver: Resolver, message: Message) -> list[Part]:
     session.peer_seid = reading.number(message, "f_seid.seid") or 0
     session.user = _user_tunnel(session, message)
     _begin(resolver, session)
-    return [*hints.session("wanted", session, quality=True), *hints.ambr(state.connection), _unanswered(resolver)]
+    return [*hints.session("wanted", session, quality=True), *hints.context(state.connection), _unanswered(resolver)]
 
 
 def _user_tunnel(session: Session, message: Message) -> Tunnel | None:
@@ -329,7 +329,7 @@ def _reported(resolver: Resolver, message: Message) -> list[Part]:
         return [*parts, hint("session", "unknown")]
     if session.psi not in state.wanted:
         state.wanted.append(session.psi)
-    return [*parts, *hints.session("wanted", session, quality=True), *hints.ambr(state.connection)]
+    return [*parts, *hints.session("wanted", session, quality=True), *hints.context(state.connection)]
 
 
 TAKES: dict[str, Callable[[Resolver, Message], list[Part]]] = {

@@ -27,6 +27,7 @@ class Connection:
         plmn: Network of the cell, such as `999-70`.
         tac: Tracking area code, 3 bytes.
         count: NAS COUNT of the uplink message that K_gNB comes from; None if there was none that was verified.
+        context: Whether its base station has the context of the UE.
         ambr_told: Whether its base station was told the UE AMBR.
         tunnels: Ends of the sessions at a base station that a UE is handed over to.
     """
@@ -37,6 +38,7 @@ class Connection:
     plmn: str = ""
     tac: bytes = b""
     count: int | None = None
+    context: bool = False
     ambr_told: bool = False
     tunnels: dict[int, Tunnel] = field(default_factory=dict)
 
