@@ -41,6 +41,7 @@ HINTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("wanted", "active", "inactive"),
         ),
         "registration": ("none", "pending"),
+        "deregistration": ("by_ue", "switch_off", "by_network"),
         "connection": ("idle", "connected"),
         "context": ("none", "set_up", "ambr_told"),
         "unanswered": ("0", "1", "2", "more"),

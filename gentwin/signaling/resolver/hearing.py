@@ -216,6 +216,7 @@ def _leaves(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
     if not found.trusted:
         return [hint("identity", known)]
     resolver.enter(DEREGISTERED)
+    resolver.state.leaving = "switch_off" if message.get("deregistration_type.switch_off") else "by_ue"
     return [hint("identity", known), *sessions.present(resolver)]
 
 
@@ -223,6 +224,7 @@ def _left(resolver: Resolver, found: Opened, message: Message) -> list[Part]:
     if not found.trusted:
         return []
     resolver.enter(DEREGISTERED)
+    resolver.state.leaving = "by_network"
     return sessions.present(resolver)
 
 
@@ -337,6 +339,7 @@ def _released(resolver: Resolver, message: Message) -> list[Part]:
     if state.target == amf_id:
         state.target = None
     if state.current == amf_id:
+        state.leaving = ""
         state.current = next((known for known in reversed(state.connections) if known != state.target), None)
         if state.phase == REGISTERING and state.current is None and state.fresh is None:
             resolver.enter(DEREGISTERED)

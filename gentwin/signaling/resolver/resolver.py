@@ -247,7 +247,7 @@ class Resolver:
         load.registered += (phase == REGISTERED) - (state.phase == REGISTERED)
         load.procedures += (phase == REGISTERING) - (state.phase == REGISTERING)
         load.registering += admitted - state.admitted
-        state.phase, state.admitted = phase, admitted
+        state.phase, state.admitted, state.leaving = phase, admitted, ""
         if phase == DEREGISTERED:
             state.transactions.clear()
 

@@ -174,9 +174,11 @@ def _answered(resolver: Resolver, message: Message) -> tuple[str, int]:
     return name, psi
 
 
-def _unanswered(resolver: Resolver) -> Part:
-    count = len(resolver.state.unanswered)
-    return hint("unanswered", str(count) if count <= FEW else "more")
+def _going_on(resolver: Resolver) -> list[Part]:
+    """Returns the hints of what the core waits for: that a UE may leave, and answers of the user plane."""
+    state, count = resolver.state, len(resolver.state.unanswered)
+    parts: list[Part] = [hint("deregistration", state.leaving)] if state.leaving else []
+    return [*parts, hint("unanswered", str(count) if count <= FEW else "more")]
 
 
 def give_up(resolver: Resolver) -> list[Part]:
@@ -195,7 +197,7 @@ def give_up(resolver: Resolver) -> list[Part]:
     if session is not None and not session.there:
         count(resolver, session, False)
     parts = hints.session("inactive", session) if session is not None else []
-    return [*parts, _unanswered(resolver)]
+    return [*parts, *_going_on(resolver)]
 
 
 def _established(resolver: Resolver, message: Message) -> list[Part]:
@@ -207,11 +209,11 @@ def _established(resolver: Resolver, message: Message) -> list[Part]:
     if session is None or message.get("cause") != "request_accepted":
         if session is not None:
             count(resolver, session, False)
-        return [_unanswered(resolver)]
+        return _going_on(resolver)
     session.peer_seid = reading.number(message, "f_seid.seid") or 0
     session.user = _user_tunnel(session, message)
     _begin(resolver, session)
-    return [*hints.session("wanted", session, quality=True), *hints.context(state.connection), _unanswered(resolver)]
+    return [*hints.session("wanted", session, quality=True), *hints.context(state.connection), *_going_on(resolver)]
 
 
 def _user_tunnel(session: Session, message: Message) -> Tunnel | None:
@@ -279,7 +281,7 @@ def _modified(resolver: Resolver, message: Message) -> list[Part]:
         parts += hints.slices(state.allowed)
         for known in state.sessions.values():
             parts += hints.session("active", known) if known.active else []
-    return [*parts, _unanswered(resolver)]
+    return [*parts, *_going_on(resolver)]
 
 
 def _deleted(resolver: Resolver, message: Message) -> list[Part]:
@@ -287,9 +289,9 @@ def _deleted(resolver: Resolver, message: Message) -> list[Part]:
     _answered(resolver, message)
     session = state.by_seid(reading.number(message, "seid"))
     if session is None or session not in state.ending:
-        return [_unanswered(resolver)]
+        return _going_on(resolver)
     _forget(resolver, session)
-    return [*hints.session("active" if session.active else "inactive", session), _unanswered(resolver)]
+    return [*hints.session("active" if session.active else "inactive", session), *_going_on(resolver)]
 
 
 def _forget(resolver: Resolver, session: Session) -> None:

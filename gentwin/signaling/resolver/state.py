@@ -148,6 +148,7 @@ class UeState:
         imeisv: 16 digits; empty while it is not known.
         tmsis: 5G-TMSIs that it may be called by, the newest first.
         phase: `deregistered`, `registering` or `registered`.
+        leaving: Whose deregistration is going on: `by_ue`, `switch_off` or `by_network`; empty if there is none.
         admitted: Whether its registration, which is going on, was admitted.
         requested: Slices that it asked for; None if it asked for none.
         allowed: Slices that it may use.
@@ -179,6 +180,7 @@ class UeState:
     imeisv: str = ""
     tmsis: list[bytes] = field(default_factory=list)
     phase: str = DEREGISTERED
+    leaving: str = ""
     admitted: bool = False
     requested: tuple[Slice, ...] | None = None
     allowed: tuple[Slice, ...] = ()
