@@ -88,7 +88,7 @@ class Conversation:
             Command("wrong-key", "another key in the USIM", 0, lambda: self._talk.change_key(True)),
             Command("right-key", "the right key again", 0, lambda: self._talk.change_key(False)),
             Command("ue SUPI", "another UE acts from now on", 1, self._switch),
-            Command("core NAME", "the core does something of itself: deregister, page, …", 1, self._talk.command),
+            Command("core NAME [N]", "the core acts: `core deregister`, `core release_session 2`", 2, self._core),
             Command("wait SECONDS", "lets time pass, and timers run out", 1, self._wait),
             Command("status", "what the UE is and has", 0, self._status),
             Command("show MESSAGE", "all fields of a message, by its number or name", 1, self._show),
@@ -189,7 +189,7 @@ class Conversation:
     def _release(self, number: str | None = None) -> None:
         self._registered()
         there = [psi for psi, known in self._talk.ue.sessions.items() if known.state == "there"]
-        chosen = int(number) if number is not None and number.isdecimal() else min(there, default=0)
+        chosen = min(there, default=0) if number is None else _session(number)
         if chosen not in there:
             raise ValueError(f"`N` must be a session of the UE, {', '.join(map(str, there)) or 'it has none'}.")
         self._talk.do(lambda: self._talk.ue.release_session(chosen))
@@ -202,6 +202,9 @@ class Conversation:
     def _deregister(self, kind: str = "off") -> None:
         self._registered()
         self._talk.do(lambda: self._talk.ue.deregister(switch_off=kind != "normal"))
+
+    def _core(self, name: str, number: str | None = None) -> None:
+        self._talk.command(name, None if number is None else _session(number))
 
     def _switch(self, supi: str) -> None:
         digits = supi.removeprefix("imsi-")
@@ -271,3 +274,8 @@ def _latest(records: list[Record], name: str) -> int:
         if any(wanted in known.lower() for known in names_of(records[number - 1].message)):
             return number
     return 0
+
+
+def _session(number: str) -> int:
+    """Returns the identity of a PDU session that is written as a number; -1, which none has, if it is no number."""
+    return int(number) if number.isdecimal() and number.isascii() else -1

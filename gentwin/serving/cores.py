@@ -104,9 +104,9 @@ class ObservedCore:
         """As of the core."""
         return self._said(self._core.lose(peer, now), now)
 
-    def command(self, name: str, supi: str, now: float) -> Sequence[Packet]:
+    def command(self, name: str, supi: str, now: float, psi: int | None = None) -> Sequence[Packet]:
         """As of the core."""
-        return self._said(self._core.command(name, supi, now), now)
+        return self._said(self._core.command(name, supi, now, psi), now)
 
     def due(self) -> float | None:
         """As of the core."""

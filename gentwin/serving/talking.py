@@ -139,14 +139,18 @@ class Talk:
         self.settle()
         return bool(addresses)
 
-    def command(self, name: str) -> None:
+    def command(self, name: str, psi: int | None = None) -> None:
         """Lets the core do something with the subscriber.
 
+        Args:
+            name: Such as `deregister`.
+            psi: PDU session that it is about, if it is about one; the one of the lowest identity if not given.
+
         Raises:
-            ValueError: If there is no such command, or the core does not know the UE.
+            ValueError: If there is no such command, or the core does not know the UE, or the UE has no such session.
         """
         self._side.watch.asked.add((name, self.ue.usim.supi))
-        self._deliver(self.core.command(name, self.ue.usim.supi, self.now))
+        self._deliver(self.core.command(name, self.ue.usim.supi, self.now, psi))
         self.settle()
 
     # ------------------------------------------------------------ time

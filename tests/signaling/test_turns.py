@@ -178,6 +178,15 @@ def test_a_core_that_gives_up_does_so_because_of_the_timer_that_runs():
     assert found == ["InitialUEMessage", "<timer:T3560>", "<timer:T3560>"]
 
 
+def test_a_session_that_nobody_ends_is_released_by_command_while_the_ue_is_connected():
+    deletion = pfcp("SessionDeletionRequest", seid=1, sequence=9)
+    gone = ngap("UEContextReleaseComplete", amf_ue_ngap_id=1, ran_ue_ngap_id=1)
+    answer = ngap("UplinkNASTransport", amf_ue_ngap_id=1, ran_ue_ngap_id=1)
+    assert stimuli((0.0, answer), (9.0, deletion)) == ["UplinkNASTransport", "<command:release_session>"]
+    assert stimuli((0.0, answer), (1.0, gone), (9.0, deletion))[2:] == ["<command:deregister>"]
+    assert stimuli((0.0, answer), (1.0, gone), (300.0, deletion))[2:] == ["<timer:implicit_deregistration>"]
+
+
 def test_what_has_no_rule_belongs_to_what_was_heard_just_before():
     odd = ngap("AMFStatusIndication", False)
     assert stimuli((0.0, REQUEST), (0.2, odd)) == ["InitialUEMessage"]

@@ -28,7 +28,7 @@ from gentwin.signaling.core.policy import Policy
 from gentwin.signaling.core.subscriber_files import read_subscribers
 from gentwin.signaling.core.subscribers import Subscribers
 from gentwin.signaling.dialogue.directions import GNB_TO_AMF, UPF_TO_SMF
-from gentwin.signaling.dialogue.hints import COMMANDS, command, event
+from gentwin.signaling.dialogue.hints import COMMANDS, OF_A_SESSION, command, event
 from gentwin.signaling.dialogue.linear import framed, to_tokens
 from gentwin.signaling.errors import SignalingError
 from gentwin.signaling.fields import Fields
@@ -224,16 +224,17 @@ class CoreTwin:
             self.network.forget(node)
         return self._lose_connections(peer, now)
 
-    def command(self, name: str, supi: str, now: float) -> list[Packet]:
+    def command(self, name: str, supi: str, now: float, psi: int | None = None) -> list[Packet]:
         """Lets the core do something of itself.
 
         Args:
             name: One of [`COMMANDS`][gentwin.signaling.dialogue.hints.COMMANDS] about a UE, such as `deregister`.
             supi: Of the UE.
             now: When.
+            psi: PDU session that it is about, if it is about one; the one of the lowest identity if not given.
 
         Raises:
-            ValueError: If there is no such command, or the core does not know the UE.
+            ValueError: If there is no such command, or the core does not know the UE, or the UE has no such session.
         """
         if name not in COMMANDS or name == "associate":
             known = ", ".join(known for known in COMMANDS if known != "associate")
@@ -241,7 +242,11 @@ class CoreTwin:
         found = self.network.contexts.get(("SUPI", supi))
         if found is None:
             raise ValueError(f"`supi` must be of a UE that has registered, got {supi!r}.")
-        return self._answer([self._happening(self._conversations.of(found), command(name), now)], now)
+        there = [known.psi for known in found.state.sessions.values() if known.there]
+        if name in OF_A_SESSION and (not there if psi is None else psi not in there):
+            known = ", ".join(map(str, sorted(there))) or "none"
+            raise ValueError(f"`psi` must be a PDU session of the UE, which has {known}, got {psi}.")
+        return self._answer([self._happening(self._conversations.of(found), command(name), now, psi)], now)
 
     def due(self) -> float | None:
         """Returns when the next timer runs out, in seconds since 1970; None if none runs."""
@@ -323,10 +328,10 @@ class CoreTwin:
         conversation.begun = True
         return [Stimulus(conversation, [*tokens, *heard.hints], heard.message, packet.peer)]
 
-    def _happening(self, conversation: Conversation, token: str, now: float) -> Stimulus:
+    def _happening(self, conversation: Conversation, token: str, now: float, psi: int | None = None) -> Stimulus:
         """Returns what something that nobody says is for a conversation."""
         self._journal.happens(conversation, token, now)
-        return Stimulus(conversation, [token, *conversation.resolver.happen(token, now)])
+        return Stimulus(conversation, [token, *conversation.resolver.happen(token, now, psi)])
 
     def _follow_up(self, now: float) -> list[Packet]:
         """Answers what happens at the core because load has changed, as that who waited is admitted."""

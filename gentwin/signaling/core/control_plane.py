@@ -88,8 +88,8 @@ class ControlPlane(Protocol):
     def lose(self, peer: str, now: float) -> Sequence[Packet]:
         """Returns what is sent because the link to a base station is lost."""
 
-    def command(self, name: str, supi: str, now: float) -> Sequence[Packet]:
-        """Returns what is sent because somebody at the core wants something with a subscriber."""
+    def command(self, name: str, supi: str, now: float, psi: int | None = None) -> Sequence[Packet]:
+        """Returns what is sent because somebody at the core wants something with a subscriber, or with a session."""
 
     def due(self) -> float | None:
         """Returns when the next timer runs out; None if none runs."""
@@ -197,13 +197,14 @@ class ReferenceControlPlane:
             self.amf.lose_station(station)
         return self.tick(now)
 
-    def command(self, name: str, supi: str, now: float) -> list[Packet]:
-        """Does something with a registered subscriber, and with the session of the lowest identity.
+    def command(self, name: str, supi: str, now: float, psi: int | None = None) -> list[Packet]:
+        """Does something with a registered subscriber, and with a session.
 
         Args:
             name: `deregister`, `page`, `modify_session` or `release_session`.
             supi: Whom.
             now: Time.
+            psi: PDU session identity; the lowest one if not given.
 
         Raises:
             SignalingError: If there is no such command.
@@ -211,16 +212,17 @@ class ReferenceControlPlane:
         if name not in COMMANDS:
             raise SignalingError(f"`name` must be one of {', '.join(COMMANDS)}, got {name!r}.")
         self._pass(now)
-        session = self._first_session(supi)
+        session = self._session(supi, psi)
         if name == "deregister":
             self.amf.deregistrations.deregister(supi)
         elif session is not None:
             self._do(name, session)
         return self.tick(now)
 
-    def _first_session(self, supi: str) -> SmfSession | None:
+    def _session(self, supi: str, psi: int | None) -> SmfSession | None:
         ue = self.amf.by_supi.get(supi)
-        return ue.sessions[min(ue.sessions)] if ue is not None and ue.sessions else None
+        known = {} if ue is None else ue.sessions
+        return known.get(min(known, default=0) if psi is None else psi)
 
     def _do(self, name: str, session: SmfSession) -> None:
         ue = self.amf.by_supi[session.supi]

@@ -26,6 +26,9 @@ that of a request on N4 which was sent as often as it may be."""
 COMMANDS = ("associate", "deregister", "modify_session", "release_session", "release", "page", "update", "other")
 """What somebody at the core wants."""
 
+OF_A_SESSION = frozenset({"modify_session", "release_session"})
+"""Those commands that are about a PDU session."""
+
 EVENTS = ("link_lost", "sessions_lost", "repeated", "decided", "overload", "relief")
 """What happens: the link to a base station is lost; the user plane has lost its sessions; a request of N4 is on the
 link again, with the same number; the policy decides on what waits; the core has too much to do, and no longer."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gentwin.signaling.core.policy import HANDOVER, MODIFICATION, REGISTRATION, SERVICE, SESSION
-from gentwin.signaling.dialogue.hints import HINTS, command, event, hint, timer
+from gentwin.signaling.dialogue.hints import HINTS, OF_A_SESSION, command, event, hint, timer
 from gentwin.signaling.dialogue.slots import SLOTS
 from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import NGAP, PFCP, Message
@@ -429,8 +429,8 @@ _TAKES: dict[str, Take] = {
 # ---------------------------------------------------------------- what nobody says
 
 
-def happen(resolver: Resolver, stimulus: str) -> list[Part]:
-    """Returns the hints after something that nobody says."""
+def happen(resolver: Resolver, stimulus: str, psi: int | None = None) -> list[Part]:
+    """Returns the hints after something that nobody says; arguments as of the resolver."""
     state = resolver.state
     state.heard = {}
     if stimulus == timer("T1"):
@@ -444,6 +444,8 @@ def happen(resolver: Resolver, stimulus: str) -> list[Part]:
     parts: list[Part] = [hint("connection", "connected" if connected else "idle")]
     if stimulus in (command("deregister"), timer("implicit_deregistration")):
         return parts + (sessions.present(resolver) if not connected else [])
+    if stimulus in map(command, OF_A_SESSION):
+        return parts + sessions.chosen(resolver, psi)
     if stimulus == event("sessions_lost"):
         lost, state.lost = state.lost, []
         return parts + _each("unknown", lost)

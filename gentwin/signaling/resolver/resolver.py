@@ -120,15 +120,16 @@ class Resolver:
         self.time = timestamp
         return self._write(hearing.lose(self, station))
 
-    def happen(self, stimulus: str, timestamp: float) -> tuple[str, ...]:
+    def happen(self, stimulus: str, timestamp: float, psi: int | None = None) -> tuple[str, ...]:
         """Takes what happens and nobody says; returns the hints that go with it.
 
         Args:
             stimulus: Its token, such as `<timer:T3550>`.
             timestamp: When, in seconds since 1970.
+            psi: PDU session that a command is about; the one of the lowest identity if not given.
         """
         self.time = timestamp
-        return self._write(hearing.happen(self, stimulus))
+        return self._write(hearing.happen(self, stimulus, psi))
 
     def settle(self, decided: Decided, timestamp: float) -> tuple[str, ...]:
         """Takes what was decided on something that this context asked for and that waited; returns the hints for it.

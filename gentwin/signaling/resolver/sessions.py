@@ -34,6 +34,20 @@ def present(resolver: Resolver, active_first: bool = False) -> list[Part]:
     return [part for of in there for part in hints.session("active" if of.active else "inactive", of)]
 
 
+def chosen(resolver: Resolver, psi: int | None) -> list[Part]:
+    """Returns the hint of the session that a command is about.
+
+    Args:
+        resolver: Of the context.
+        psi: Its identity; the lowest one if not given.
+    """
+    there = {known.psi: known for known in resolver.state.sessions.values() if known.there}
+    session = there.get(min(there, default=0) if psi is None else psi)
+    if session is None:
+        return [hint("session", "unknown")]
+    return hints.session("active" if session.active else "inactive", session)
+
+
 # ---------------------------------------------------------------- N1
 
 

@@ -9,9 +9,9 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from gentwin.signaling.dialogue.directions import AMF_TO_GNB, SMF_TO_UPF
-from gentwin.signaling.dialogue.hints import event, timer
+from gentwin.signaling.dialogue.hints import command, event, timer
 from gentwin.signaling.fields import Value
-from gentwin.signaling.messages import PFCP, Message
+from gentwin.signaling.messages import NGAP, PFCP, Message
 from gentwin.signaling.turns.names import SessionNumbers, names_of, nas_of, plain
 from gentwin.signaling.turns.triggers import (
     DONE,
@@ -53,7 +53,8 @@ ALONE = frozenset(
 """What nothing makes the core say but messages of the table."""
 
 
-ESTABLISHMENT, STATUS = "SessionEstablishmentRequest", "5GMMStatus"
+ESTABLISHMENT, DELETION, STATUS = "SessionEstablishmentRequest", "SessionDeletionRequest", "5GMMStatus"
+RELEASED = "UEContextReleaseComplete"
 
 
 class Cause(Enum):
@@ -140,6 +141,7 @@ class Arranger:
         self.turns: list[OpenTurn] = []
         self.counts: Counter[tuple[str, Cause, str]] = Counter()
         self._numbers = SessionNumbers()
+        self._connections: set[Value] = set()
         self._floors: dict[str, int] = {}
         self._before: dict[Hashable, tuple[float, int]] = {}
         self._running: dict[str, tuple[float, TimerRule]] = {}
@@ -165,6 +167,10 @@ class Arranger:
             because = self.turns[self._asked[seen.request]]
             led = (because.stimulus,) if isinstance(because.stimulus, str) else because.names
             names = (*(f"{DONE}{name}" for name in led), *names)
+        if names[0] == RELEASED:
+            self._connections.discard(message.get("amf_ue_ngap_id"))
+        elif message.protocol == NGAP and message.fields.has("amf_ue_ngap_id"):
+            self._connections.add(message["amf_ue_ngap_id"])
         seid = message.get("seid") if message.protocol == PFCP else None
         self.turns.append(OpenTurn(place, time, names, seen.sessions, seen.dnn, seen.sst, seid))
         for name in [name for name, (_, rule) in self._running.items() if not rule.stopped.isdisjoint(names)]:
@@ -322,7 +328,9 @@ class Arranger:
         """Returns the place of the turn for what nobody asked for."""
         last = seen.names[-1]
         token = next((OF_ITSELF[name] for name in reversed(seen.names) if name in OF_ITSELF), OTHERWISE)
-        if last == "SessionDeletionRequest" and self.turns and time - self.turns[-1].time >= QUIET:
+        if last == DELETION and self._connections:  # to a UE that is deregistered something would be said first
+            token = command("release_session")
+        elif last == DELETION and self.turns and time - self.turns[-1].time >= QUIET:
             token = IMPLICIT
         running = [(began, name) for name, (began, _) in self._running.items()]
         running += [(self.turns[self._asked[request]].time, "T1") for request in self._unanswered]
@@ -335,6 +343,8 @@ class Arranger:
         return self._new(token, time)
 
     def _new(self, stimulus: str, time: float) -> int:
+        if stimulus == event("link_lost"):
+            self._connections.clear()
         self.turns.append(OpenTurn(stimulus, time))
         return len(self.turns) - 1
 
