@@ -218,7 +218,7 @@ PROTECTED = nas(
         (
             Message(PFCP, "SessionDeletionRequest", Fields.of(seid=slot("new", "SEID"))),
             "seid",
-            "no session that was not sent",
+            "the user plane has no session",
         ),
         (
             Message(PFCP, "HeartbeatResponse", Fields.of(sequence_number=slot("new", "PFCP_SEQ"))),

@@ -200,7 +200,7 @@ class Speech:
         """Returns what goes out for the tokens of an answer; what cannot be said is replaced by an error."""
         out: list[Packet] = []
         protocols: set[str] = set()
-        done = 0
+        done, size, tokens = 0, len(tokens), [*tokens]
         while done < len(tokens) and tokens[done] != WAIT:
             try:
                 end = tokens.index(END, done) + 1
@@ -208,6 +208,8 @@ class Speech:
                 out += self._utter(stimulus, canonical, names, now)
             except SuperfluousRequestError as error:
                 self._journal.refuses(stimulus.conversation, stimulus.peer, f"a message is left out: {error}", now)
+                del tokens[done:end]
+                continue
             except (SignalingError, GrammarError, ValueError) as error:
                 reason = f"the answer cannot be given: {error}"
                 break
@@ -216,27 +218,35 @@ class Speech:
             done = end
         else:
             if done < len(tokens):
+                if len(tokens) < size:
+                    self._conversations.rewrite(stimulus.conversation, self._kept(stimulus, size, tokens))
                 return out
             reason = f"the answer must be at most {MOST_SAID} tokens long"
         self._journal.refuses(stimulus.conversation, stimulus.peer, reason, now)
-        return out + self._apologise(stimulus, tokens, done, protocols, now)
+        return out + self._apologise(stimulus, self._kept(stimulus, size, tokens[:done]), protocols, now)
 
-    def _apologise(
-        self, stimulus: Stimulus, tokens: list[str], done: int, protocols: set[str], now: float
-    ) -> list[Packet]:
+    def _kept(self, stimulus: Stimulus, size: int, said: list[str]) -> list[int]:
+        """Returns the tokens of a conversation with what was said in place of an answer.
+
+        Args:
+            stimulus: What is answered.
+            size: Number of tokens of the answer.
+            said: Tokens that were said.
+        """
+        known = self._conversations.tokens(stimulus.conversation)
+        return known[: len(known) - size] + self._tokenizer.vocabulary.encode(said)
+
+    def _apologise(self, stimulus: Stimulus, kept: list[int], protocols: set[str], now: float) -> list[Packet]:
         """Returns the error that is said in place of the rest of an answer, and puts it where that was.
 
         Args:
             stimulus: What is answered.
-            tokens: Of the whole answer.
-            done: How many of them were said.
-            protocols: Of the messages that were.
+            kept: Tokens of the conversation that were heard or said.
+            protocols: Of the messages that were said.
             now: When.
         """
         conversation, resolver = stimulus.conversation, stimulus.conversation.resolver
         encode = self._tokenizer.vocabulary.encode
-        known = self._conversations.tokens(conversation)
-        kept = known[: len(known) - len(tokens)] + encode(tokens[:done])
         out: list[Packet] = []
         try:
             error = refusals.of_silence(stimulus.heard, resolver, protocols)

@@ -40,6 +40,7 @@ def fill(resolver: Resolver, canonical: Message) -> Message:
         filler.give_back()
         raise ResolverError(canonical.name, "a message with slots", str(error)) from error
     resolver.bindings = bindings
+    resolver.state.heard.setdefault("sent", []).extend((canonical.name, psi) for psi in sorted(filler.named))
     saying.follow(resolver, plain)
     return sealed
 
@@ -96,6 +97,7 @@ class Filler:
         self.session: Session | None = None
         self.rand = b""
         self.named: set[int] = set()
+        self._listed: set[int] = set()  # of those, in items of lists
         self.areas = 0  # of the registration area, that were said
         self._allocated: list[tuple[str, Any, str]] = []
 
@@ -115,10 +117,15 @@ class Filler:
                 if name == "pdu_session_id" and isinstance(found, int):
                     about.psi = found
                     self.named.add(found)
+                    self._listed |= {found} if "item" in path else set()
             elif isinstance(value, Fields):
-                self._fields(message, value, here, _About(about.psi) if name == "item" else about)
+                self._fields(message, value, here, self._item(path, about) if name == "item" else about)
             elif isinstance(value, Message):
                 self.walk(value, here, about)
+
+    def _item(self, path: tuple[str, ...], about: _About) -> _About:
+        """Returns what an item of a list is about: as what is around it, unless another one of the message is."""
+        return _About(None if "item" not in path and about.psi in self._listed else about.psi)
 
     def _value(self, place: Place) -> Value:
         slot = place.slot

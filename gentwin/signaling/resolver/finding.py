@@ -86,11 +86,11 @@ def _session_id(filler: Filler, place: Place) -> int:
     """Returns the session that is spoken of, or the next one that the message does not name yet."""
     if place.psi is not None:
         return place.psi
-    order = _order(filler, place)
-    found = next((psi for psi in order if psi is not None and psi not in filler.named), None)
-    if found is None:
+    order = [psi for psi in _order(filler, place) if psi is not None and psi not in filler.named]
+    if not order:
         raise place.fail("there is no session to speak of that was not named.")
-    return found
+    before = {psi for name, psi in filler.state.heard.get("sent", ()) if name == filler.message.name}
+    return next((psi for psi in order if psi not in before), order[0])
 
 
 def _order(filler: Filler, place: Place) -> Iterable[int | None]:
@@ -164,10 +164,11 @@ def _next_session(filler: Filler, place: Place) -> Session:
     order = [left[psi] for psi in (*state.heard.get("sessions", ()), *left) if psi in left]
     if DEACTIVATION in names_of(filler.message):
         order.sort(key=lambda known: not known.active)
-    if not order:
-        reason = "there is no session that was not sent one."
-        raise SuperfluousRequestError(".".join(place.path), place.slot, reason)
-    return order[0]
+    if order:
+        return order[0]
+    if not sent:
+        raise place.fail("the user plane has no session of this UE.")
+    raise SuperfluousRequestError(".".join(place.path), place.slot, "each session was sent one.")
 
 
 def _sequence(filler: Filler, place: Place) -> int:

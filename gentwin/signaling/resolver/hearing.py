@@ -337,7 +337,7 @@ def _released(resolver: Resolver, message: Message) -> list[Part]:
         resolver.network.release("AMF_UE_ID", amf_id, resolver)
         resolver.network.allocators.free("AMF_UE_ID", amf_id)
     if state.target == amf_id:
-        state.target = None
+        state.target, state.container = None, None
     if state.current == amf_id:
         state.leaving = ""
         state.current = next((known for known in reversed(state.connections) if known != state.target), None)
@@ -402,6 +402,7 @@ def _handed_over(resolver: Resolver, message: Message) -> list[Part]:
         return []
     source = state.connection
     target.count = source.count if source is not None else target.count
+    state.container = None
     state.current, state.target = amf_id, None
     moved = [state.sessions[psi] for psi in target.tunnels if psi in state.sessions]
     for session in moved:
@@ -457,6 +458,7 @@ def happen(resolver: Resolver, stimulus: str, psi: int | None = None) -> list[Pa
 def lose(resolver: Resolver, station: str = "") -> list[Part]:
     """Returns the hints after the link to a base station, or to all, was lost; the connections are no more."""
     state = resolver.state
+    state.heard = {}
     parts: list[Part] = [hint("connection", "connected" if state.connection is not None else "idle")]
     resolver.lose_connections([known for known in state.connections.values() if station in ("", known.station)])
     if state.fresh is not None and station in ("", state.fresh.station):
