@@ -9,6 +9,7 @@ of seeds that nobody has learnt from.
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -91,8 +92,14 @@ def network() -> dict[str, Any]:
 
 
 def trained(name: str, count: int, options: list[str], seed: int) -> Path:
-    """Returns the folder of a twin that has learnt from some dialogues of the other core, which is kept."""
-    folder = FOLDER / f"{name}-{count}-{seed}"
+    """Returns the folder of a twin that has learnt from some dialogues of the other core, which is kept.
+
+    Its name holds a digest of all that it depends on, so that what was learnt from another twin does not count.
+    """
+    depends = [CONFIG.read_bytes(), repr((STEPS[count], options[2:])).encode()]
+    start = Path(options[options.index("--init_from") + 1])
+    depends += [start.joinpath("model.safetensors").read_bytes()] if start.is_dir() else []
+    folder = FOLDER / f"{name}-{count}-{seed}-{hashlib.sha256(b''.join(depends)).hexdigest()[:8]}"
     if not (folder / "metrics.json").is_file():
         few = ["--train_dialogues", str(count), "--split_seed", str(seed), "--seed", str(seed)]
         few += ["--max_steps", str(STEPS[count])]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gentwin.hub import CheckpointError
 from gentwin.models import SignalingTokenizer, from_pretrained
 from gentwin.pipelines import CoreTwin, Packet
+from gentwin.pipelines.core_twin.speech import Stimulus
 from gentwin.signaling import pfcp
 from gentwin.signaling.closed_loop import ClosedLoop
 from gentwin.signaling.core import (
@@ -27,6 +28,7 @@ from gentwin.signaling.core import (
     n4,
 )
 from gentwin.signaling.core.control_plane import encode
+from gentwin.signaling.dialogue.hints import command
 from gentwin.signaling.messages import NGAP, PFCP
 from gentwin.signaling.ngap import map_nas
 from gentwin.signaling.records import decode_message, encode_record
@@ -188,6 +190,40 @@ def test_core_deregisters_a_ue(scene):
     scene.loop.command("deregister", ue.usim.supi)
     scene.loop.run_until_quiet()
     assert ue.state == "deregistered"
+
+
+def test_core_releases_the_session_that_is_named(scene):
+    ue = scene.loop.ues[0]
+    ue.register()
+    scene.loop.run_until_quiet()
+    psi = ue.establish(ue.usim.slices[0], "internet")
+    scene.loop.run_until_quiet()
+    assert sorted(ue.sessions) == [1, psi]
+    scene.loop._answer(scene.core.command("release_session", ue.usim.supi, scene.now, psi))
+    scene.loop.run_until_quiet()
+    assert [*ue.sessions] == [1]
+    with pytest.raises(ValueError, match=rf"`psi` must be a PDU session of the UE, which has 1, got {psi}"):
+        scene.core.command("release_session", ue.usim.supi, scene.now, psi)
+
+
+@pytest.mark.parametrize(("times", "kept"), [(1, 1), (3, 1)])
+def test_what_is_left_out_of_an_answer_leaves_no_trace(scene, times: int, kept: int):
+    ue = scene.loop.ues[0]
+    ue.register()
+    scene.loop.run_until_quiet()
+    (context,) = {found for (kind, _), found in scene.core.network.contexts.items() if kind == "SUPI"}
+    conversation, speech = scene.core._conversations.of(context), scene.core._speech
+    context.happen(command("release_session"), scene.now)
+    before = scene.core._conversations.tokens(conversation)
+    fields = "seid=<new:SEID>", "sequence_number=<new:PFCP_SEQ>"
+    request = ["<smf>upf>", "pfcp:SessionModificationRequest", *fields, "<end>"]
+    answer = [*request * times, "<wait>"]
+    encode = speech._tokenizer.vocabulary.encode
+    scene.core._conversations.rewrite(conversation, [*before, *encode(answer)])
+    out = speech._say(Stimulus(conversation, []), answer, scene.now)
+    assert [packet.protocol for packet in out] == [PFCP] * kept
+    assert scene.core._conversations.tokens(conversation) == [*before, *encode([*request * kept, "<wait>"])]
+    assert len(scene.reasons) == times - kept
 
 
 def test_command_about_nobody_is_an_error(scene):
