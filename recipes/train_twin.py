@@ -23,11 +23,16 @@ Go on after an interruption, from the last complete checkpoint:
 
     accelerate launch recipes/train_twin.py --resume_from_checkpoint true
 
+The same with a run that is finished judges it anew, as to give its card the spread over other seeds:
+
+    accelerate launch recipes/train_twin.py --resume_from_checkpoint true --sibling_runs outputs/seed1 outputs/seed2
+
 Keys of the YAML file and options are the fields of `gentwin.training`'s argument classes and of
 `transformers.TrainingArguments`; see --help, with `--config` for those of that recipe. An unknown one is refused before
 any work.
 """
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -38,16 +43,20 @@ from transformers.utils import logging
 from gentwin.datasets import TransitionError
 from gentwin.signaling.errors import SignalingError
 from gentwin.training import ArgumentsError, given_arguments, parse_arguments, prepare_output_dir
-from gentwin.training.checkpoints import sibling_arguments
+from gentwin.training.checkpoints import sibling_arguments, step_of
 from gentwin.training.families import TwinRun, run_class
 from gentwin.training.model_card import describe_hardware, describe_versions, read_sibling_figures, require_siblings
-from gentwin.training.report import Refused, portable_command, portable_path, write_arguments
+from gentwin.training.report import METRICS_NAME, Refused, portable_command, portable_path, write_arguments
 
 DEFAULT_CONFIG = Path(__file__).parent / "slice_lstm.yaml"
 
 
 def prepare(argv: list[str]) -> tuple:
-    """Returns arguments, run, checkpoint to resume from, sibling figures and what was given; all checks happen here."""
+    """Returns what a run needs; all checks happen here.
+
+    That is: arguments, the run, the checkpoint to resume from, sibling figures, what was given, and how the run in the
+    folder was trained if it is finished.
+    """
     kind = run_class(argv, DEFAULT_CONFIG)
     classes = kind.argument_classes
     arguments = *_, evaluation, training = parse_arguments(argv, DEFAULT_CONFIG, __doc__.splitlines()[0], classes)
@@ -56,9 +65,9 @@ def prepare(argv: list[str]) -> tuple:
     if evaluation.sibling_runs:
         require_siblings(evaluation.sibling_runs, given, classes, sibling_arguments(classes))
     siblings = read_sibling_figures(evaluation.sibling_runs or [])
-    run = kind(arguments)
+    run, before = kind(arguments), finished_facts(Path(training.output_dir))
     resume = prepare_output_dir(training, run.fingerprint, run.shaping(arguments))
-    return arguments, run, resume, siblings, given
+    return arguments, run, resume, siblings, given, before
 
 
 def prepare_or_exit(argv: list[str]) -> tuple:
@@ -71,7 +80,7 @@ def prepare_or_exit(argv: list[str]) -> tuple:
 
 def main(argv: list[str]) -> None:
     """Runs the recipe."""
-    arguments, run, resume, siblings, given = prepare_or_exit(argv)
+    arguments, run, resume, siblings, given, before = prepare_or_exit(argv)
     training = arguments[-1]
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -88,10 +97,22 @@ def main(argv: list[str]) -> None:
         "fingerprint": run.fingerprint,
         "splits": run.describe_splits(),
     }
+    if resume is not None and step_of(resume) == run.trainer.state.global_step:
+        facts |= before
     if training.should_save:
         report(run, Path(training.output_dir), given, siblings, facts)
     run.trainer.accelerator.wait_for_everyone()
     run.trainer.accelerator.end_training()
+
+
+def finished_facts(folder: Path) -> dict:
+    """Returns time, hardware and versions of a run that is finished, in case it is only judged anew; else nothing."""
+    path = folder / METRICS_NAME
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {name: known[name] for name in ("training_s", "hardware", "versions") if name in known}
 
 
 def report(run: TwinRun, folder: Path, given: dict, siblings: list, facts: dict) -> None:

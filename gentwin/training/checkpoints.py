@@ -120,7 +120,7 @@ def prepare_output_dir(
     arguments.distributed_state.wait_for_everyone()  # nothing is deleted before every process has looked
     if arguments.should_save:
         for folder in found:
-            if resume is None or _step(folder) > _step(resume) or not is_complete(folder):
+            if resume is None or step_of(folder) > step_of(resume) or not is_complete(folder):
                 shutil.rmtree(folder)
         (output_dir / FINISHED).unlink(missing_ok=True)
     arguments.distributed_state.wait_for_everyone()
@@ -143,7 +143,8 @@ def _find(output_dir: Path, wanted: str | None) -> Path | None:
     return folder
 
 
-def _step(folder: Path) -> int:
+def step_of(folder: Path) -> int:
+    """Returns the number of steps after which a checkpoint was saved."""
     return int(folder.name.rpartition("-")[2])
 
 

@@ -198,6 +198,22 @@ def test_one_seed_gives_one_result(finished: Path, workplace: Path, monkeypatch:
     assert read_metrics(workplace / "outputs/again") == read_metrics(finished)
 
 
+def test_finished_run_is_judged_anew_without_training(
+    finished: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe
+):
+    monkeypatch.chdir(workplace)
+    folder = workplace / "outputs/judged"
+    shutil.copytree(finished, folder)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["run"] |= {"training_s": 1234.5, "hardware": "elsewhere"}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    recipe.main(["--config", "tiny.yaml", "--output_dir", "outputs/judged", "--resume_from_checkpoint", "true"])
+    run = json.loads((folder / "metrics.json").read_text())["run"]
+    assert (run["training_s"], run["hardware"]) == (1234.5, "elsewhere")
+    assert read_metrics(folder) == read_metrics(finished)
+    assert (folder / "model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
+
+
 def test_sibling_runs_give_the_spread_in_the_card(
     finished: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch, recipe
 ):
