@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,13 +21,14 @@ from gentwin.serving import (
     Limits,
     ServingConfiguration,
     TcpTransport,
+    UdpUserPlane,
     UnixTransport,
     UserPlane,
     Watch,
 )
 from gentwin.serving.framing import HEAD
-from gentwin.signaling import ngap
-from gentwin.signaling.core import n2
+from gentwin.signaling import ngap, pfcp
+from gentwin.signaling.core import n2, n4
 from gentwin.signaling.core.control_plane import CoreEvent, Packet, ReferenceControlPlane
 from tests.serving.stations import NETWORK, SECONDS, Client, eventually, initial_message, setup_request
 
@@ -82,8 +85,8 @@ class Notes(Watch):
 class Served:
     """A server that runs, with its core."""
 
-    def __init__(self, transport=None, limits: Limits | None = None) -> None:
-        self.core, self.notes = Core(), Notes()
+    def __init__(self, transport=None, limits: Limits | None = None, core: Core | None = None) -> None:
+        self.core, self.notes = core or Core(), Notes()
         user_plane = InProcessUserPlane(EmulatedUpf(NETWORK, seed=1))
         transport = transport or TcpTransport("127.0.0.1", 0)
         self.server = CoreServer(self.core, transport, user_plane, limits=limits, watch=self.notes)
@@ -362,6 +365,45 @@ def test_silence_of_the_user_plane_is_told_and_its_end():
             await eventually(lambda: served.notes.answers[1:] == [(Deaf.address, True)])
 
     asyncio.run(main())
+
+
+class Absorbed(Core):
+    """A core that asks the user plane something at the first message, and forgets the time over the second one."""
+
+    def __init__(self, upf: socket.socket, seconds: float) -> None:
+        super().__init__()
+        self.upf, self.seconds = upf, seconds
+
+    def start(self, now):
+        return []
+
+    def hear(self, packets, now):
+        self.batches.append([*packets])
+        if len(self.batches) == 1:
+            return [Packet("pfcp", Deaf.address, pfcp.encode(n4.message("HeartbeatRequest", 1)))]
+        if len(self.batches) == 2:
+            _, smf = self.upf.recvfrom(1 << 16)
+            self.upf.sendto(b"\xff", smf)
+            time.sleep(self.seconds)
+        return []
+
+
+def test_user_plane_is_not_silent_while_its_answer_waits_for_the_core():
+    limits = Limits(answer_seconds=0.2, share=1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upf:
+        upf.bind(("127.0.0.22", 0))
+        upf.settimeout(SECONDS)
+        served = Served(limits=limits, core=Absorbed(upf, 2 * limits.answer_seconds))
+        served.server.user_plane = UdpUserPlane("127.0.0.1:0", f"127.0.0.22:{upf.getsockname()[1]}")
+
+        async def main() -> None:
+            async with asyncio.timeout(3 * SECONDS), serving(served):
+                client = await served.connect()
+                client.send(setup_request(), setup_request())
+                await eventually(lambda: b"\xff" in served.core.heard)
+
+        asyncio.run(main())
+    assert served.notes.answers == []
 
 
 def test_defect_of_the_core_costs_a_batch_and_not_the_service():
