@@ -60,6 +60,10 @@ class Metrics(Watch):
         self._sizes.observe(messages)
         self._seconds.observe(seconds)
 
+    def answered(self, event: CoreEvent) -> None:
+        """Counts what was said in place of the core."""
+        self.event(event)
+
     def event(self, event: CoreEvent) -> None:
         """Counts messages and refusals."""
         if event.kind == REFUSED:

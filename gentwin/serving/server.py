@@ -15,7 +15,7 @@ from gentwin.serving.limits import Limits
 from gentwin.serving.links import Link, Transport
 from gentwin.serving.silence import Silence
 from gentwin.serving.user_planes import UserPlane
-from gentwin.serving.watching import USER_PLANE, Watch
+from gentwin.serving.watching import UNSENT, USER_PLANE, Watch
 from gentwin.signaling import ngap
 from gentwin.signaling.core.control_plane import SAID, ControlPlane, CoreEvent, Packet
 from gentwin.signaling.messages import NGAP, Message, Record
@@ -260,11 +260,11 @@ class CoreServer:
             self._answer_stranger(answer, packet)
 
     def _answer_stranger(self, answer: Message, packet: Packet) -> None:
-        """Says something in place of the core, and tells of it as of what the core says."""
-        data, now = ngap.encode(answer), self.clock()
-        record = Record(answer, now, self.transport.address, packet.peer, packet.stream, data)
-        self._watch.event(CoreEvent(SAID, now, packet.peer, record=record))
-        self._say([Packet(NGAP, packet.peer, data, packet.stream)])
+        """Says something in place of the core."""
+        said, now = Packet(NGAP, packet.peer, ngap.encode(answer), packet.stream), self.clock()
+        record = Record(answer, now, self.transport.address, said.peer, said.stream, said.data)
+        kind = SAID if self._send(said) else UNSENT
+        self._watch.answered(CoreEvent(kind, now, said.peer, record=record))
 
     def opened(self, link: Link) -> None:
         """Takes a new link; called by the transport."""

@@ -43,6 +43,12 @@ class Watch:
     def batch(self, messages: int, seconds: float) -> None:
         """Takes how many messages were heard together, and how long the answers took."""
 
+    def answered(self, event: CoreEvent) -> None:
+        """Takes what the server has said in place of the core, to a base station before its NG setup.
+
+        It repeats numbers of UEs that others made up, so it says nothing about any UE.
+        """
+
     def event(self, event: CoreEvent) -> None:
         """Takes what happened at the core; its listener."""
 
@@ -84,6 +90,11 @@ class Watches(Watch):
         """Takes how long a batch took."""
         for watch in self._watches:
             watch.batch(messages, seconds)
+
+    def answered(self, event: CoreEvent) -> None:
+        """Takes what was said in place of the core."""
+        for watch in self._watches:
+            watch.answered(event)
 
     def event(self, event: CoreEvent) -> None:
         """Takes what happened at the core."""
@@ -153,6 +164,10 @@ class MessageLog(Watch):
     def user_plane(self, address: str, answers: bool, now: float) -> None:
         """Writes whether the user plane answers."""
         self._write(now, WARNING, "", reason=silence(address, answers))
+
+    def answered(self, event: CoreEvent) -> None:
+        """Writes what was said in place of the core."""
+        self.event(event)
 
     def event(self, event: CoreEvent) -> None:
         """Writes what happened at the core."""

@@ -18,6 +18,7 @@ from gentwin.serving import (
     CoreServer,
     EmulatedUpf,
     InProcessUserPlane,
+    Ladders,
     Limits,
     ServingConfiguration,
     TcpTransport,
@@ -30,6 +31,7 @@ from gentwin.serving.framing import HEAD
 from gentwin.signaling import ngap, pfcp
 from gentwin.signaling.core import n2, n4
 from gentwin.signaling.core.control_plane import CoreEvent, Packet, ReferenceControlPlane
+from gentwin.signaling.messages import Record
 from tests.serving.stations import NETWORK, SECONDS, Client, eventually, initial_message, setup_request
 
 pytest.importorskip("pycrate_asn1dir.NGAP")
@@ -67,6 +69,7 @@ class Notes(Watch):
         self.refusals: list[str] = []
         self.links: list[tuple[bool, str]] = []
         self.events: list[CoreEvent] = []
+        self.said_to_strangers: list[CoreEvent] = []
         self.answers: list[tuple[str, bool]] = []
 
     def refused(self, peer, reason, now, by="server"):
@@ -74,6 +77,9 @@ class Notes(Watch):
 
     def event(self, event):
         self.events.append(event)
+
+    def answered(self, event):
+        self.said_to_strangers.append(event)
 
     def user_plane(self, address, answers, now):
         self.answers.append((address, answers))
@@ -85,11 +91,13 @@ class Notes(Watch):
 class Served:
     """A server that runs, with its core."""
 
-    def __init__(self, transport=None, limits: Limits | None = None, core: Core | None = None) -> None:
+    def __init__(
+        self, transport=None, limits: Limits | None = None, core: Core | None = None, watch: Watch | None = None
+    ) -> None:
         self.core, self.notes = core or Core(), Notes()
         user_plane = InProcessUserPlane(EmulatedUpf(NETWORK, seed=1))
         transport = transport or TcpTransport("127.0.0.1", 0)
-        self.server = CoreServer(self.core, transport, user_plane, limits=limits, watch=self.notes)
+        self.server = CoreServer(self.core, transport, user_plane, limits=limits, watch=watch or self.notes)
 
     async def connect(self) -> Client:
         return await Client.connect(self.server.transport.address)
@@ -330,8 +338,30 @@ def test_what_is_said_to_who_is_not_set_up_is_told():
         stranger.send(initial_message(1))
         assert (await stranger.receive()).name == "ErrorIndication"
 
-    (event,) = run(test).notes.events
+    notes = run(test).notes
+    (event,) = notes.said_to_strangers
     assert (event.kind, event.record.message.name, event.peer) == ("said", "ErrorIndication", event.record.receiver)
+    assert notes.events == []
+
+
+def test_strangers_write_into_the_chart_of_nobody():
+    ladders = Ladders()
+
+    async def test(served: Served) -> None:
+        amf, gnb = served.server.transport.address, "127.0.2.1:5"
+        for kind, name, numbers, ends in (
+            ("heard", "InitialUEMessage", n2.ids(1, 7)[1:], (gnb, amf)),
+            ("said", "DownlinkNASTransport", n2.ids(1, 7), (amf, gnb)),
+        ):
+            ladders.event(CoreEvent(kind, 1.0, gnb, record=Record(n2.message(name, *numbers), 1.0, *ends)))
+        stranger = await served.connect()
+        cause = n2.cause("radio_network", "user-inactivity")
+        stranger.send(ngap.encode(n2.message("UEContextReleaseRequest", *n2.ids(1, 8), cause)))
+        assert (await stranger.receive())["amf_ue_ngap_id"] == 1
+
+    run(test, watch=ladders, transport=TcpTransport("127.0.0.25", 38412))
+    (ue,) = ladders.ues()
+    assert [step.label for step in ladders.ladder(str(ue.number)).steps] == ["InitialUEMessage", "DownlinkNASTransport"]
 
 
 class Deaf(UserPlane):
