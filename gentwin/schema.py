@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,10 +173,16 @@ class TransitionSchema:
         )
 
 
-def did_you_mean(name: str, known: list[str]) -> str:
-    """Returns `"; did you mean …?"` for the known name nearest to `name`, or an empty string."""
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean `{nearest[0]}`?" if nearest else ""
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = ".") -> str:
+    """Returns the end of a sentence about an unknown name: `"; did you mean …?"` with the known name nearest to it.
+
+    Args:
+        name: That is unknown.
+        known: Names that are not.
+        otherwise: End of the sentence if none of them is near.
+    """
+    nearest = difflib.get_close_matches(name, [*known], n=1, cutoff=0.5)
+    return f"; did you mean `{nearest[0]}`?" if nearest else otherwise
 
 
 def refuse_unknown_keys(record: dict[str, Any], known: list[str], what: str) -> None:

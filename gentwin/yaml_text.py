@@ -9,9 +9,21 @@ from typing import Any
 
 import yaml
 
+SHOWN = 40  # characters of what is wrong, in an error
+
 
 class _Loader(yaml.SafeLoader):
     """Reads 200e3 and 5e-4 as the numbers they are in YAML 1.2; PyYAML, which reads YAML 1.1, takes them for text."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Returns the value of a node; what a scalar cannot be has a line, such as the date 2024-13-45."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, OverflowError) as error:
+            text, kind = str(node.value)[:SHOWN], node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                problem=f"{text!r} is no {kind} ({error})", problem_mark=node.start_mark
+            ) from error
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -55,5 +67,7 @@ def load_yaml(text: str) -> Any:
         mark = error.problem_mark or error.context_mark
         place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
         raise yaml.YAMLError(f"{error.problem or error.context}{place}") from error
+    except RecursionError as error:
+        raise yaml.YAMLError("lists or mappings are nested too deeply") from error
     except yaml.reader.ReaderError as error:
         raise yaml.YAMLError(f"{error.reason}, U+{error.character:04X}, at character {error.position + 1}") from error

@@ -35,7 +35,7 @@ from gentwin.models.signaling.configuration_signaling import SEPARATE  # noqa: E
 from gentwin.signaling.core import read_subscribers  # noqa: E402
 from gentwin.signaling.core.plain import from_plain  # noqa: E402
 from gentwin.signaling.errors import DecodeError, SignalingError  # noqa: E402
-from gentwin.training.report import Refused  # noqa: E402
+from gentwin.training.report import refuse  # noqa: E402
 from gentwin.yaml_text import read_yaml  # noqa: E402
 from recipes.evaluation.candidates import BASELINES, baseline, converse, recorded, synthesised, twin  # noqa: E402
 from recipes.evaluation.judging import COUNTS, judge  # noqa: E402
@@ -103,7 +103,7 @@ def main(
         learnt = [*recorded(train, database)] if baselines else []
         candidates += [baseline(name, view, learnt) for view in views for name in baselines.split(",") if name]
     except (CheckpointError, DecodeError, SignalingError, ValueError, OSError) as error:
-        raise Refused(f"evaluate.py: {error}") from None
+        refuse(f"evaluate.py: {error}")
     automaton = SignalingTokenizer().automaton(bounds=None)
     results = [judge(each, dialogues, automaton, size, hints, seed) for each in candidates for size in sizes]
     closed: list[dict] = []

@@ -69,7 +69,7 @@ from gentwin.training.model_card import (
     read_sibling_figures,
     require_siblings,
 )
-from gentwin.training.report import Refused, portable_command, portable_path, write_arguments
+from gentwin.training.report import portable_command, portable_path, refuse, write_arguments
 
 SCRIPT = "recipes/train_agent.py"
 DEFAULT_CONFIG = Path(__file__).parent / "agent_dynamic.yaml"
@@ -105,7 +105,7 @@ def train(
     """Makes the remaining rounds, with an evaluation and a checkpoint after each; returns an entry for every round."""
     history = []
     if resume is not None:
-        print(f"resuming from {portable_path(resume)}")
+        print(f"resuming from {portable_path(resume)}", file=sys.stderr)
         trainer.load_state(resume / "trainer")
         history = json.loads((resume / "history.json").read_text(encoding="utf-8"))
     bar = tqdm(total=run.num_rounds, initial=len(history), desc="rounds", unit="round")
@@ -140,7 +140,7 @@ def report(
     folder, agent = Path(run.output_dir), trainer.agent.averaged
     agent.save_pretrained(folder)
     write_arguments(folder, given_arguments(argv, DEFAULT_CONFIG, AGENT_ARGUMENT_CLASSES), SCRIPT)
-    print("evaluating the policies without deep learning")
+    print("evaluating the policies without deep learning …", file=sys.stderr)
     anchors = anchor_utilities(
         setup.evaluation_env, run.evaluation_steps, run.evaluation_seed,
         bandit_interactions=history[-1]["real_steps"],
@@ -173,9 +173,9 @@ def main(argv: list[str]) -> None:
         sections, run, setup, trainer, resume = prepare(argv)
         history = train(run, setup, trainer, resume, shaping_arguments(sections, run))
     except (ArgumentsError, CheckpointError, FileNotFoundError) as error:
-        raise Refused(f"train_agent.py: {error}") from None
+        refuse(f"train_agent.py: {error}")
     except KeyboardInterrupt:
-        raise Refused("\ntrain_agent.py: interrupted; go on with --resume_from_checkpoint true", 130) from None
+        refuse("\ntrain_agent.py: interrupted; go on with --resume_from_checkpoint true", 130)
     report(argv, run, setup, trainer, history, sections.network)
 
 

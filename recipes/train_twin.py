@@ -46,7 +46,7 @@ from gentwin.training import ArgumentsError, given_arguments, parse_arguments, p
 from gentwin.training.checkpoints import sibling_arguments, step_of
 from gentwin.training.families import TwinRun, run_class
 from gentwin.training.model_card import describe_hardware, describe_versions, read_sibling_figures, require_siblings
-from gentwin.training.report import METRICS_NAME, Refused, portable_command, portable_path, write_arguments
+from gentwin.training.report import METRICS_NAME, portable_command, portable_path, refuse, write_arguments
 
 DEFAULT_CONFIG = Path(__file__).parent / "slice_lstm.yaml"
 
@@ -75,7 +75,7 @@ def prepare_or_exit(argv: list[str]) -> tuple:
     try:
         return prepare(argv)
     except (ArgumentsError, TransitionError, SignalingError, FileNotFoundError) as error:
-        raise Refused(f"train_twin.py: {error}") from None
+        refuse(f"train_twin.py: {error}")
 
 
 def main(argv: list[str]) -> None:
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     if resume is not None and training.should_save:
-        print(f"resuming from {portable_path(resume)}")
+        print(f"resuming from {portable_path(resume)}", file=sys.stderr)
     begin = time.perf_counter()
     run.trainer.train(resume)
     facts = {
@@ -119,7 +119,7 @@ def report(run: TwinRun, folder: Path, given: dict, siblings: list, facts: dict)
     """Saves the trained twin, its arguments, and what its family reports; on the main process only."""
     run.save()
     write_arguments(folder, given)
-    print("evaluating on held-out data …")
+    print("evaluating on held-out data …", file=sys.stderr)
     run.report(folder, siblings, facts)
 
 

@@ -25,6 +25,22 @@ def test_what_is_wrong_has_a_place():
         load_yaml("a: \0")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: 2024-13-45", r"^'2024-13-45' is no timestamp \(month must be in 1\.\.12\) in line 2, column 4$"),
+        ("a: " + "9" * 5000, rf"^'{'9' * 40}' is no int \(.*\) in line 1, column 4$"),
+        ("a: !!bool maybe", r"^'maybe' is no bool \(.*\) in line 1, column 4$"),
+        ("a: !!timestamp soon", r"^'soon' is no timestamp \(.*\) in line 1, column 4$"),
+        ("[" * 600, "^lists or mappings are nested too deeply$"),
+    ],
+    ids=["date", "number", "truth", "time", "depth"],
+)
+def test_values_that_cannot_be_are_no_yaml(text: str, message: str):
+    with pytest.raises(yaml.YAMLError, match=message):
+        load_yaml(text)
+
+
 def test_nothing_but_plain_values_is_read():
     with pytest.raises(yaml.YAMLError):
         load_yaml("!!python/object/apply:os.system ['true']")

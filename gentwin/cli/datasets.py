@@ -61,8 +61,8 @@ def capture_to_dataset(
         splits = Splits(split_by, validation, test, tuple(test_captures or ()), seed)
         for name in splits.test_captures:
             if name not in named:
-                hint = did_you_mean(name, list(named))
-                raise ValueError(f"`--test-captures` must name one of the captures, got {name!r}{hint}")
+                end = did_you_mean(name, named)
+                raise ValueError(f"`--test-captures` must name one of the captures, got {name!r}{end}")
         if key_file and not key_file.is_file():
             raise FileNotFoundError(f"`--key-file` must be a file of at least 16 random bytes, {key_file} is none.")
         console = Console(stderr=True)

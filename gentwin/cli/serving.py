@@ -126,7 +126,6 @@ def _check(options: Options, ladders: Path | None) -> None:
         raise ValueError("`--listen` must be the path of the socket for `--transport unix`.")
     if options.metrics_port is not None and not 0 <= options.metrics_port < 1 << 16:
         raise ValueError(f"`--metrics-port` must be from 0 to 65535, got {options.metrics_port}.")
-
     if ladders is not None and ladders.exists() and not ladders.is_dir():
         raise ValueError(f"`--ladders` must be a folder, got {str(ladders)!r}, which is a file.")
 
@@ -144,6 +143,7 @@ def _serve(
 
     from gentwin.serving import CoreServer, Ladders, MessageLog, Outgoing
     from gentwin.serving.cores import load_core
+    from gentwin.serving.watching import Warnings
 
     console = Console()
     configuration = _configured(config, options.upf)
@@ -157,7 +157,7 @@ def _serve(
     if log is not None or not quiet:
         watches.append(MessageLog(log, None if quiet else console))
     if quiet:
-        watches.append(_warnings())
+        watches.append(Warnings(_warn))
     watch = Outgoing(watches)
     try:
         typer.echo(f"loading {checkpoint} …", err=True)
@@ -189,18 +189,6 @@ def _described_user_plane(options: Options, configuration: ServingConfiguration)
     remote = network.upf_address if options.upf == "emulated" else options.upf
     kind = "emulated UPF" if options.upf == "emulated" else "UPF"
     return f"local {network.smf_address}:{N4_PORT}, {kind} {join_address(*split_address(remote, N4_PORT))}"
-
-
-def _warnings() -> Watch:
-    """Returns what prints what is amiss where no lines are printed."""
-    from gentwin.serving import Watch
-    from gentwin.serving.watching import silence
-
-    class Warnings(Watch):
-        def user_plane(self, address: str, answers: bool, now: float) -> None:
-            _warn(silence(address, answers))
-
-    return Warnings()
 
 
 def _warn(text: str) -> None:

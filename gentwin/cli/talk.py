@@ -111,7 +111,7 @@ class Conversation:
         name, arguments = words[0].lower(), words[1:]
         command = self._commands.get(name)
         if command is None:
-            raise ValueError(f"there is no {name!r}{did_you_mean(name, self._commands)}; `help` says what there is.")
+            raise ValueError(f"there is no {name!r}{did_you_mean(name, self._commands)} `help` says what there is.")
         least = command.usage.count(" ") - command.usage.count(" [")
         if not least <= len(arguments) <= command.most:
             raise ValueError(f"it is written `{command.usage}`, got {' '.join(words)!r}.")

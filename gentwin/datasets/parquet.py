@@ -399,8 +399,8 @@ def _check_columns(present: pa.Schema, kinds: Mapping[str, str], source: str) ->
         if count != 1:
             what = "missing" if not count else f"there {count} times"
             others = [other for other in present.names if other not in kinds]  # a column has one meaning
-            hint = did_you_mean(name, others) if not count else ""
-            raise TransitionError(f"{source}: column `{name}` is {what}{hint}; the file must hold one such column.")
+            end = did_you_mean(name, others) if not count else "."
+            raise TransitionError(f"{source}: column `{name}` is {what}{end} The file must hold one such column.")
         kind = present.field(name).type
         value = kind.value_type if pa.types.is_dictionary(kind) else kind
         fits = {
@@ -449,6 +449,6 @@ def _slice_index(column: pa.ChunkedArray, slices: tuple[str, ...], rows: Rows) -
     if (slice_index < 0).any():
         row = int(np.argmax(slice_index < 0))
         name = encoded[row].as_py()
-        remedy = f"rename it or give a schema with it{did_you_mean(str(name), list(slices))}"
+        remedy = f"rename it or give a schema with it{did_you_mean(str(name), slices, otherwise='')}"
         rows.fail("slice", row, f"unknown slice {name!r}, the schema has {', '.join(slices)}", remedy)
     return slice_index

@@ -35,8 +35,9 @@ class Rows:
     describe: Callable[[int], str]
 
     def fail(self, column: str, row: int, problem: str, remedy: str) -> None:
-        """Raises `TransitionError` for one row of one column."""
-        raise TransitionError(f"{self.source}: column `{column}`, {self.describe(int(row))}: {problem}; {remedy}.")
+        """Raises `TransitionError` for one row of one column; the remedy may be a question."""
+        end = "" if remedy.endswith("?") else "."
+        raise TransitionError(f"{self.source}: column `{column}`, {self.describe(int(row))}: {problem}; {remedy}{end}")
 
 
 def _first(mask: np.ndarray) -> int:

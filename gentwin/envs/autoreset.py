@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+_NAMES = {
+    AutoresetMode.NEXT_STEP: "next-step",
+    AutoresetMode.SAME_STEP: "same-step, which hides the last state",
+    AutoresetMode.DISABLED: "disabled",
+}
 
-def checked_autoreset_mode(env: VectorEnv) -> AutoresetMode:
+
+def checked_autoreset_mode(env: VectorEnv, *allowed: AutoresetMode) -> AutoresetMode:
     """Returns how copies are reset: in the step after the last one of an episode, or by whoever calls `reset`.
 
+    Args:
+        env: The environment.
+        allowed: Ways that are allowed. Same-step is none of them: the environment then returns the first state of the
+            next episode in place of the last one.
+
     Raises:
-        ValueError: If it is within the last step, of which the environment then returns the first state of the next
-            episode.
+        ValueError: If it is another way.
     """
     mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
-    if mode is AutoresetMode.SAME_STEP:
+    if mode not in allowed:
         raise ValueError(
-            "`autoreset_mode` must be next-step or disabled, got same-step, which hides the last state; make the "
+            f"`autoreset_mode` must be {' or '.join(_NAMES[each] for each in allowed)}, got {_NAMES[mode]}; make the "
             "environment with `vector_kwargs={'autoreset_mode': AutoresetMode.NEXT_STEP}`."
         )
     return mode

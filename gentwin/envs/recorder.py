@@ -59,7 +59,7 @@ class TransitionRecorder(VectorWrapper):
         overwrite: bool = False,
     ) -> None:
         super().__init__(env)
-        mode = checked_autoreset_mode(env)
+        mode = checked_autoreset_mode(env, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED)
         self._adapter = _adapter(env, env.single_observation_space, env.single_action_space)
         self._log = _EpisodeLog(env, self._adapter.schema, env.num_envs, path, provenance, chunk_steps, overwrite, mode)
 

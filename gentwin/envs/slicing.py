@@ -234,7 +234,7 @@ def _observed(fields: tuple[str, ...] | str, known: list[str]) -> tuple[str, ...
     for name in fields:
         if name not in known:
             raise ValueError(
-                f"`{name}` is not a state field of this network{did_you_mean(name, known)}; known: {known}."
+                f"`observation_fields` must be 'all' or names from {known}, got {name!r}{did_you_mean(name, known)}"
             )
     return tuple(fields)
 

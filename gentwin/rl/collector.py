@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from gentwin.envs.autoreset import checked_autoreset_mode
 from gentwin.rl.evaluation import Policy
@@ -21,7 +21,7 @@ class Collector:
     The step in which a copy is reset is not a transition: it is not counted and not stored.
 
     Args:
-        env: A vector environment with next-step or disabled autoreset (episodes without end).
+        env: A vector environment with next-step autoreset.
         seed: Of its first reset.
         buffer: Where transitions go.
         listener: Called after every step of the environment with the `info` before, the actions, the `info` after and
@@ -32,7 +32,7 @@ class Collector:
         is_first: `(num_envs,)` bool, true where the episode has just begun.
 
     Raises:
-        ValueError: If the environment resets copies within a step.
+        ValueError: If the environment has another autoreset.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Collector:
         buffer: ReplayBuffer,
         listener: Listener | None = None,
     ) -> None:
-        checked_autoreset_mode(env)
+        checked_autoreset_mode(env, AutoresetMode.NEXT_STEP)
         self.env, self.buffer, self.listener = env, buffer, listener
         self.num_steps = 0
         self.observations, self.info = env.reset(seed=seed)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from gentwin.envs.autoreset import checked_autoreset_mode
 from gentwin.models.modeling_twin import TwinModel
@@ -45,14 +45,14 @@ def evaluate(policy: Policy, env: VectorEnv, num_steps: int, seed: int) -> Evalu
 
     Args:
         policy: Maps observations `(num_envs, F)` to actions `(num_envs,)`.
-        env: The environment, such as `gymnasium.make_vec("gentwin/RanSlicing-v0", …)`; not one that somebody trains in,
-            as it is reset.
+        env: The environment, such as `gymnasium.make_vec("gentwin/RanSlicing-v0", …)`, with next-step autoreset; not
+            one that somebody trains in, as it is reset.
         num_steps: Decisions of each copy, at least 1.
         seed: Of the reset.
 
     Raises:
         TypeError: If `policy` cannot be called, or `env` is no vector environment.
-        ValueError: If `num_steps` is not positive, the environment resets copies within a step, or the policy returns
+        ValueError: If `num_steps` is not positive, the environment has another autoreset, or the policy returns
             something else than one action per copy.
     """
     if not callable(policy) or isinstance(policy, TwinModel):
@@ -63,7 +63,7 @@ def evaluate(policy: Policy, env: VectorEnv, num_steps: int, seed: int) -> Evalu
         raise TypeError(f"`env` must be a vector environment, got {type(env).__name__}; use `gymnasium.make_vec`.")
     if num_steps < 1:
         raise ValueError(f"`num_steps` must be at least 1, got {num_steps}.")
-    checked_autoreset_mode(env)
+    checked_autoreset_mode(env, AutoresetMode.NEXT_STEP)
     observations, _ = env.reset(seed=seed)
     utility, reward, count = (np.zeros(env.num_envs) for _ in range(3))
     ended = np.zeros(env.num_envs, bool)

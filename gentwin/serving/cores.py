@@ -73,7 +73,7 @@ def _check_name(name: str) -> None:
     known = [REFERENCE, *(each for each in shipped if (checkpoint_path(each) / VOCABULARY).is_file())]
     raise CheckpointError(
         f"`checkpoint` must be one of {', '.join(known)}, a folder, or `owner/name` on the Hub, got {name!r}"
-        + (did_you_mean(name, known) or ".")
+        + did_you_mean(name, known)
     )
 
 

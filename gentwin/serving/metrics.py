@@ -5,7 +5,7 @@
 | `gentwin_core_messages_total` | counter | `direction` (`heard`, `said`, `unsent`), `protocol`, `message` |
 | `gentwin_core_refusals_total` | counter | `by` (`server`, `n4`, `core`) |
 | `gentwin_core_links` | gauge | |
-| `gentwin_core_user_plane_answers` | gauge | |
+| `gentwin_core_user_plane_silent` | gauge | |
 | `gentwin_core_batch_messages` | histogram | |
 | `gentwin_core_batch_seconds` | histogram | |
 """
@@ -37,8 +37,7 @@ class Metrics(Watch):
         self._messages = Counter("messages", "Messages on N2 and N4.", ("direction", "protocol", "message"), **parts)
         self._refusals = Counter("refusals", "What was not answered as it was asked.", ("by",), **parts)
         self._links = Gauge("links", "Base stations that are linked.", **parts)
-        self._answers = Gauge("user_plane_answers", "Whether the user plane answers, 0 or 1.", **parts)
-        self._answers.set(1)
+        self._silent = Gauge("user_plane_silent", "1 while the user plane leaves requests without answer.", **parts)
         self._sizes = Histogram("batch_messages", "Messages heard together.", buckets=SIZES, **parts)
         self._seconds = Histogram("batch_seconds", "Time to answer a batch.", buckets=SECONDS, **parts)
         self._names: set[str] = set()
@@ -52,13 +51,17 @@ class Metrics(Watch):
         self._refusals.labels(by).inc()
 
     def user_plane(self, address: str, answers: bool, now: float) -> None:
-        """Takes note of whether the user plane answers."""
-        self._answers.set(answers)
+        """Takes note of whether the user plane is silent."""
+        self._silent.set(not answers)
 
     def batch(self, messages: int, seconds: float) -> None:
         """Counts batches, by size and time."""
         self._sizes.observe(messages)
         self._seconds.observe(seconds)
+
+    def answered(self, event: CoreEvent) -> None:
+        """Counts what was said in place of the core."""
+        self.event(event)
 
     def event(self, event: CoreEvent) -> None:
         """Counts messages and refusals."""

@@ -15,7 +15,7 @@ from gentwin.serving.limits import Limits
 from gentwin.serving.links import Link, Transport
 from gentwin.serving.silence import Silence
 from gentwin.serving.user_planes import UserPlane
-from gentwin.serving.watching import USER_PLANE, Watch
+from gentwin.serving.watching import UNSENT, USER_PLANE, Watch
 from gentwin.signaling import ngap
 from gentwin.signaling.core.control_plane import SAID, ControlPlane, CoreEvent, Packet
 from gentwin.signaling.messages import NGAP, Message, Record
@@ -72,7 +72,7 @@ class CoreServer:
         self.core, self.transport, self.user_plane = core, transport, user_plane
         self.limits, self.clock = limits or Limits(), clock
         self._watch = watch or Watch()
-        self._silence = Silence(self.limits.answer_seconds, self._hear_silence)
+        self._silence = Silence(self.limits.answer_seconds, self._tell_of_user_plane)
         self._seats: dict[str, _Seat] = {}
         self._ready: OrderedDict[Link | UserPlane, None] = OrderedDict()
         self._lost: list[str] = []
@@ -92,7 +92,7 @@ class CoreServer:
             OSError: If an address cannot be used.
         """
         loop = asyncio.get_running_loop()
-        await self.user_plane.open(lambda: self.ready(self.user_plane), self._refuse_datagram)
+        await self.user_plane.open(self._hear_user_plane, self._refuse_datagram)
         try:
             await self.transport.open(self, self.limits)
             for number in SIGNALS if signals else ():
@@ -189,8 +189,8 @@ class CoreServer:
     def _send(self, packet: Packet) -> bool:
         """Sends a packet of the core; returns whether there is a link for it."""
         if packet.protocol != NGAP:
-            self.user_plane.send(packet)
             self._silence.asked(packet.data)
+            self.user_plane.send(packet)
             return True
         seat = self._seats.get(packet.peer)
         if seat is None or seat.link.is_closed:
@@ -201,7 +201,7 @@ class CoreServer:
         seat.link.send(packet.data, packet.stream)
         return True
 
-    def _hear_silence(self, answers: bool) -> None:
+    def _tell_of_user_plane(self, *, answers: bool) -> None:
         self._watch.user_plane(self.user_plane.address, answers, self.clock())
 
     def _refuse_datagram(self, peer: str, reason: str) -> None:
@@ -228,8 +228,6 @@ class CoreServer:
                 self._ready.move_to_end(source)
             if source is self.user_plane:
                 batch += packets
-                if packets:
-                    self._silence.heard()
             else:
                 batch += self._admit(source, packets)
         return batch
@@ -262,11 +260,11 @@ class CoreServer:
             self._answer_stranger(answer, packet)
 
     def _answer_stranger(self, answer: Message, packet: Packet) -> None:
-        """Says something in place of the core, and tells of it as of what the core says."""
-        data, now = ngap.encode(answer), self.clock()
-        record = Record(answer, now, self.transport.address, packet.peer, packet.stream, data)
-        self._watch.event(CoreEvent(SAID, now, packet.peer, record=record))
-        self._say([Packet(NGAP, packet.peer, data, packet.stream)])
+        """Says something in place of the core."""
+        said, now = Packet(NGAP, packet.peer, ngap.encode(answer), packet.stream), self.clock()
+        record = Record(answer, now, self.transport.address, said.peer, said.stream, said.data)
+        kind = SAID if self._send(said) else UNSENT
+        self._watch.answered(CoreEvent(kind, now, said.peer, record=record))
 
     def opened(self, link: Link) -> None:
         """Takes a new link; called by the transport."""
@@ -286,6 +284,11 @@ class CoreServer:
         """Takes note that there may be something to take; called by transport and user plane."""
         self._ready[source] = None
         self._wake.set()
+
+    def _hear_user_plane(self) -> None:
+        """Takes note that the user plane has said something: it is not silent, however long the core is busy."""
+        self._silence.heard()
+        self.ready(self.user_plane)
 
     def _forget_closed(self) -> None:
         """Lets go of links that are closed and have been heard to the end."""

@@ -15,11 +15,12 @@ class Silence:
 
     Args:
         seconds: From a request to anything of the user plane, after which it does not answer.
-        tell: Called with false when that has passed, with true when something comes after all.
+        on_change: Called with `answers=False` when that has passed, with `answers=True` when something comes after
+            all.
     """
 
-    def __init__(self, seconds: float, tell: Callable[[bool], None]) -> None:
-        self._seconds, self._tell = seconds, tell
+    def __init__(self, seconds: float, on_change: Callable[..., None]) -> None:
+        self._seconds, self._on_change = seconds, on_change
         self._timer: asyncio.TimerHandle | None = None
         self._silent = False
 
@@ -29,15 +30,15 @@ class Silence:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
 
     def heard(self) -> None:
-        """Takes that something has come."""
+        """Takes that something has come, even if it waits to be taken."""
         self.stop()
         if self._silent:
             self._silent = False
-            self._tell(True)
+            self._on_change(answers=True)
 
     def _expire(self) -> None:
         self._timer, self._silent = None, True
-        self._tell(False)
+        self._on_change(answers=False)
 
     def stop(self) -> None:
         """Waits for nothing any more."""

@@ -39,7 +39,7 @@ class UserPlane(ABC):
         """Begins to listen.
 
         Args:
-            ready: Called when there is something to take.
+            ready: Called when something has come that can be taken.
             refused: Called with who sent a datagram that is thrown away, and why.
 
         Raises:
@@ -96,25 +96,28 @@ class UdpUserPlane(UserPlane, asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: tuple) -> None:
         """Called by the event loop when something has come; takes the rest of it as well."""
-        self._keep(data, address)
+        has_come = self._keep(data, address)
         for _ in range(MOST_TAKEN):
             try:
                 data, address = self._socket.recvfrom(LARGEST_DATAGRAM)
             except OSError:  # there is no more, or nobody was there to whom something was sent
                 break
-            self._keep(data, address)
-        if self._waiting:
+            has_come |= self._keep(data, address)
+        if has_come:
             self._ready()
 
-    def _keep(self, data: bytes, address: tuple) -> None:
+    def _keep(self, data: bytes, address: tuple) -> bool:
+        """Keeps a datagram; returns whether it is from the UPF."""
         host, port = address[:2]
         peer = join_address(host, port)
         if host != self.remote[0]:
             self._refused(peer, f"a datagram that is not from the UPF, {self.address}")
-        elif len(self._waiting) >= MOST_WAITING:
+            return False
+        if len(self._waiting) >= MOST_WAITING:
             self._refused(peer, FULL)
         else:
             self._waiting.append(Packet(PFCP, peer, data))
+        return True
 
     def error_received(self, error: OSError) -> None:
         """Called by the event loop: nobody may be there yet, and what is not answered is sent again."""

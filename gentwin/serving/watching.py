@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
@@ -21,7 +22,8 @@ UNSENT, WARNING = "unsent", "warning"
 """Kinds of lines: the core said something that was not sent, as the link is down; something is amiss."""
 SERVER, USER_PLANE = "server", "n4"
 """Who refuses what the core does not hear: the server, of base stations; the link to the user plane."""
-MOST_STRANGERS = 1024  # hosts whose datagrams are told of
+MOST_HOSTS, REPEATED_AFTER = 1024, 60.0
+"""Hosts of whom a refusal on N4 is told within so many seconds, which then may be told again."""
 STYLES = {"nas": "", "ngap": "cyan", "pfcp": "green", "refused": "bold red", "closed": "dim"}
 
 
@@ -42,6 +44,12 @@ class Watch:
 
     def batch(self, messages: int, seconds: float) -> None:
         """Takes how many messages were heard together, and how long the answers took."""
+
+    def answered(self, event: CoreEvent) -> None:
+        """Takes what the server has said in place of the core, to a base station before its NG setup.
+
+        It repeats numbers of UEs that others made up, so it says nothing about any UE.
+        """
 
     def event(self, event: CoreEvent) -> None:
         """Takes what happened at the core; its listener."""
@@ -85,6 +93,11 @@ class Watches(Watch):
         for watch in self._watches:
             watch.batch(messages, seconds)
 
+    def answered(self, event: CoreEvent) -> None:
+        """Takes what was said in place of the core."""
+        for watch in self._watches:
+            watch.answered(event)
+
     def event(self, event: CoreEvent) -> None:
         """Takes what happened at the core."""
         for watch in self._watches:
@@ -122,8 +135,8 @@ class MessageLog(Watch):
     """A line for everything that happens: JSON in a file, and text on a screen.
 
     A line of the file has `time`, `kind` (`heard`, `said`, `unsent`, `happened`, `refused`, `link`, `warning`), and
-    where there are any `peer`, `context`, `protocol`, `message`, `details` and `reason`. Of datagrams from strangers
-    the first of each host is told.
+    where there are any `peer`, `context`, `protocol`, `message`, `details` and `reason`. Datagrams that are thrown away
+    on N4, which anybody can send, are told of once a minute for each reason and host, and 1,024 hosts at most.
 
     Args:
         path: Of the file, which is appended to; None for none.
@@ -135,7 +148,7 @@ class MessageLog(Watch):
         if path is not None:
             self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - `close` closes it
         self._console = console
-        self._strangers: set[str] = set()
+        self._seldom: defaultdict[str, _Seldom] = defaultdict(_Seldom)
 
     def link(self, peer: str, up: bool, reason: str, now: float) -> None:
         """Writes that a base station came or went."""
@@ -143,16 +156,16 @@ class MessageLog(Watch):
 
     def refused(self, peer: str, reason: str, now: float, by: str = SERVER) -> None:
         """Writes that something was refused."""
-        if by == USER_PLANE:
-            host = peer.rpartition(":")[0]
-            if host in self._strangers or len(self._strangers) >= MOST_STRANGERS:
-                return
-            self._strangers.add(host)
-        self._write(now, REFUSED, peer, reason=reason)
+        if by != USER_PLANE or self._seldom[reason].takes(peer.rpartition(":")[0], now):
+            self._write(now, REFUSED, peer, reason=reason)
 
     def user_plane(self, address: str, answers: bool, now: float) -> None:
         """Writes whether the user plane answers."""
-        self._write(now, WARNING, "", reason=silence(address, answers))
+        self._write(now, WARNING, "", reason=_silence(address, answers))
+
+    def answered(self, event: CoreEvent) -> None:
+        """Writes what was said in place of the core."""
+        self.event(event)
 
     def event(self, event: CoreEvent) -> None:
         """Writes what happened at the core."""
@@ -186,7 +199,38 @@ class MessageLog(Watch):
             self._file = None
 
 
-def silence(address: str, answers: bool) -> str:
+class Warnings(Watch):
+    """Says what is amiss, where no lines are printed.
+
+    Args:
+        say: Called with the text.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def user_plane(self, address: str, answers: bool, now: float) -> None:
+        """Says whether the user plane answers."""
+        self._say(_silence(address, answers))
+
+
+class _Seldom:
+    """Takes of each host one thing a minute, and of a bounded number of hosts."""
+
+    def __init__(self) -> None:
+        self._taken: OrderedDict[str, float] = OrderedDict()
+
+    def takes(self, host: str, now: float) -> bool:
+        """Returns whether something of a host is taken."""
+        while self._taken and now - next(iter(self._taken.values())) >= REPEATED_AFTER:
+            self._taken.popitem(last=False)
+        if host in self._taken or len(self._taken) >= MOST_HOSTS:
+            return False
+        self._taken[host] = now
+        return True
+
+
+def _silence(address: str, answers: bool) -> str:
     """Returns what there is to tell of a user plane that does not answer, or does so again."""
     return f"UPF {address} answers again" if answers else f"UPF {address} does not answer"
 

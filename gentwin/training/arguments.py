@@ -311,7 +311,7 @@ def parse_arguments(
     if rest:
         name = rest[0].lstrip("-").partition("=")[0].replace("-", "_")
         known = [*_known_names(classes), "config"]
-        raise ArgumentsError(f"`{rest[0]}` is not an argument{did_you_mean(name, known)}; see --help.")
+        raise ArgumentsError(f"`{rest[0]}` is not an argument{did_you_mean(name, known)} See --help.")
     return tuple(parsed)
 
 

@@ -32,9 +32,7 @@ def build_twin(arguments: ModelArguments, schema: TransitionSchema) -> DynamicsT
     name = arguments.model_type
     if name not in classes:
         known = sorted(classes)
-        raise ArgumentsError(
-            f"`model_type` must be one of {', '.join(known)}, got {name!r}{did_you_mean(name, known) or '.'}"
-        )
+        raise ArgumentsError(f"`model_type` must be one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
     if "schema" in arguments.model_config:
         raise ArgumentsError("`model_config` must leave `schema` to the record, got one; remove it.")
     try:

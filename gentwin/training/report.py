@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from rich.console import Console
@@ -26,18 +26,20 @@ METRICS_NAME = "metrics.json"
 TRAIN_TWIN = "recipes/train_twin.py"
 
 
-class Refused(SystemExit):
+def refuse(message: str, code: int = 2) -> NoReturn:
     """Ends a recipe: one message on stderr, and an exit code.
 
     Args:
         message: What cannot be done.
         code: 2 for bad input, as of the command line.
-    """
 
-    def __init__(self, message: str, code: int = 2) -> None:
-        super().__init__(message)
-        self.code = code  # a text in its place would be exit code 1
-        print(message, file=sys.stderr)
+    Raises:
+        SystemExit: With message and code.
+    """
+    print(message, file=sys.stderr)
+    end = SystemExit(message)
+    end.code = code  # a text in its place would be exit code 1
+    raise end from None
 
 
 def portable_path(path: str | os.PathLike) -> str:

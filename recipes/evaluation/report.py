@@ -40,13 +40,18 @@ def write_results(folder: Path, results: Sequence[Judged], closed: Sequence[dict
     return path
 
 
-def print_results(results: Sequence[Judged], closed: Sequence[dict[str, Any]]) -> None:
+def print_results(results: Sequence[Judged], closed: Sequence[dict[str, Any]], console: Console | None = None) -> None:
     """Prints the figures of every run, and the most frequent mistakes of the first.
 
     No figure is cut: a terminal that is too narrow for a table gets one figure in a line, and a file or a pipe as wide
     a table as it takes.
+
+    Args:
+        results: Of every run.
+        closed: Of every closed loop.
+        console: Where to; standard output if not given.
     """
-    console = Console()
+    console = console or Console()
     title = f"Answers after what was really said, with{'' if results[0].hints else 'out'} hints, in %"
     names = ("twin", "view", "UEs", "F1", "exact message", "exact turn", "type", "silence", "refusals", "ms p50, p99")
     rows = []
@@ -71,7 +76,7 @@ def _print_table(console: Console, title: str, names: Sequence[str], rows: Seque
         table.add_row(*row)
     needed = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
     if needed <= console.width or not console.is_terminal:
-        Console(width=max(needed, console.width)).print(table)
+        Console(file=console.file, width=max(needed, console.width)).print(table)
         return
     console.print(title, style="bold", highlight=False)
     longest = max(map(len, names))

@@ -151,7 +151,7 @@ def test_utility_is_equation_five():
         ({"bandwidth_hz": -1.0}, "`bandwidth_hz` .* got -1"),
         ({"utility_weights": (1, 1)}, "`utility_weights` must have 3 entries"),
         ({"utility_weights": (1, 1, -1)}, "`utility_weights` must be at least 0"),
-        ({"observation_fields": ("queue",)}, "`queue` is not a state field"),
+        ({"observation_fields": ("queue",)}, "`observation_fields` must be .* got 'queue'\\."),
         ({"episode_steps": 0}, "`episode_steps` must be at least 1"),
         ({"preset": "dynamic", "placement_seed": 3}, "`placement_seed` applies to presets whose users stay"),
         ({"shaping": {"gamma_min": 0.0, "gamma_max": 1.0, "sigma": 1.0}}, "`shaping` applies to reward='shaped'"),

@@ -156,7 +156,7 @@ def test_other_spaces(tmp_path):
 
 def test_same_step_autoreset_is_refused(tmp_path):
     env = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")], autoreset_mode=AutoresetMode.SAME_STEP)
-    with pytest.raises(ValueError, match="same-step"):
+    with pytest.raises(ValueError, match="`autoreset_mode` must be next-step or disabled, got same-step"):
         TransitionRecorder(env, tmp_path / "a.parquet")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from gentwin.metrics.answers import ContextPredictor
 from gentwin.models import SignalingTokenizer, SignalingTwinConfig, SignalingTwinForCausalLM
@@ -127,11 +129,11 @@ def test_results_are_written_and_drawn(tmp_path: Path, capsys):
     assert "refusals" in header and "0.00 [0.00, 0.00]" in silent and not any("…" in line for line in lines)
 
 
-def test_a_narrow_terminal_gets_one_figure_in_a_line(capsys, monkeypatch: pytest.MonkeyPatch):
-    for name, value in {"COLUMNS": "40", "TTY_COMPATIBLE": "1", "NO_COLOR": "1", "TERM": "xterm"}.items():
-        monkeypatch.setenv(name, value)
-    print_results([judge(Candidate("silent", SEPARATE, Silent()), examples(), automaton(), 1)], [])
-    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+def test_a_narrow_terminal_gets_one_figure_in_a_line():
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, color_system=None, width=40)
+    print_results([judge(Candidate("silent", SEPARATE, Silent()), examples(), automaton(), 1)], [], console)
+    lines = [line.split(maxsplit=1) for line in screen.getvalue().splitlines()]
     assert ["F1", "0.000"] in lines and ["twin", "silent"] in lines
 
 

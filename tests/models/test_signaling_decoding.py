@@ -12,7 +12,7 @@ from gentwin.models import (
     SignalingTwinConfig,
     SignalingTwinForCausalLM,
 )
-from gentwin.models.signaling.decoding import Decoder, sampled
+from gentwin.models.signaling.decoding import KEPT, Decoder, sampled
 from gentwin.models.signaling.decoding_kernels import exponential
 from gentwin.models.signaling.decoding_weights import WEIGHTS
 from gentwin.models.signaling.guides import TurnGuide
@@ -232,6 +232,26 @@ def test_answer_goes_on_in_a_full_row(drafted):
         assert logits[token] >= logits[2:].max() - 1e-5
         context.append(token)
     assert decoder.tokens(0) == context
+
+
+def test_lstm_depends_on_more_than_the_tokens_that_are_kept_of_it():
+    first, last, (same,) = [[3], [4]], [[5]], tokens_of(KEPT)
+    decoder = Decoder(TWINS["lstm"], rows=2)
+    decoder.append([0, 1], first)
+    assert decoder.is_whole(0)
+    decoder.append([0, 1], [same, same])
+    assert decoder.tokens(0) == decoder.tokens(1) == same
+    assert not decoder.is_whole(0)
+    decoder.reset(0)
+    decoder.append([0], last)
+    assert decoder.is_whole(0)
+
+
+def test_transformer_that_has_slid_depends_on_the_tokens_that_it_has():
+    decoder = Decoder(TWINS["transformer"], length=64)
+    decoder.append([0], tokens_of(60))
+    decoder.slide(0)
+    assert decoder.is_whole(0)
 
 
 def test_lstm_needs_no_room():

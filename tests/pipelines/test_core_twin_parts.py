@@ -7,19 +7,27 @@ import numpy as np
 import pytest
 import torch
 
-from gentwin.models.signaling import SignalingTokenizer, SignalingTwinConfig, SignalingTwinForCausalLM
-from gentwin.models.signaling.decoding import Decoder
+from gentwin.models.signaling import (
+    SignalingLstmTwinConfig,
+    SignalingLstmTwinForCausalLM,
+    SignalingTokenizer,
+    SignalingTwinConfig,
+    SignalingTwinForCausalLM,
+)
+from gentwin.models.signaling.decoding import KEPT, Decoder
 from gentwin.pipelines import CoreTwin
 from gentwin.pipelines.core_twin.answers import Answers
 from gentwin.pipelines.core_twin.conversations import Conversations
 from gentwin.pipelines.core_twin.datagrams import Datagrams
+from gentwin.pipelines.core_twin.speech import Stimulus
 from gentwin.pipelines.core_twin.timers import HEARTBEAT, IMPLICIT, Timers
-from gentwin.signaling.core import n4
+from gentwin.signaling.core import n2, n4
 from gentwin.signaling.core.configuration import NetworkConfiguration, Timing
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.core.subscribers import Subscribers
 from gentwin.signaling.errors import SignalingError
 from gentwin.signaling.messages import NGAP, PFCP
+from gentwin.signaling.records import decode_message
 from gentwin.signaling.resolver import CoreNetwork
 from tests.serving.stations import initial_message
 
@@ -44,7 +52,16 @@ def untrained(tokenizer: SignalingTokenizer, length: int) -> SignalingTwinForCau
 @pytest.fixture
 def conversations(tokenizer: SignalingTokenizer) -> Conversations:
     decoder = Decoder(untrained(tokenizer, 64), rows=2)
-    return Conversations(decoder, CoreNetwork(NetworkConfiguration(), Subscribers()), most_tokens=40)
+    return Conversations(decoder, empty_network(), most_tokens=40)
+
+
+def empty_network() -> CoreNetwork:
+    return CoreNetwork(NetworkConfiguration(), Subscribers())
+
+
+@pytest.fixture(scope="module")
+def core(tokenizer: SignalingTokenizer) -> CoreTwin:
+    return CoreTwin(untrained(tokenizer, 512), tokenizer, empty_network(), rows=2)
 
 
 def read(conversations: Conversations, *spoken) -> None:
@@ -211,7 +228,7 @@ def test_checkpoint_holds_conversations(conversations, tokenizer):
 
 
 def test_answer_is_found_by_all_that_it_depends_on():
-    answers = Answers(most=100)
+    answers = Answers(most_answers=100)
     begin, bound = answers.place([]), {"TMSI": 1, "SEID": 2}
     key = answers.key(begin, [5, 6], True, bound)
     place = answers.add(key, [7, 8])
@@ -226,13 +243,13 @@ def test_answer_is_found_by_all_that_it_depends_on():
 
 
 def test_same_tokens_are_the_same_place():
-    answers = Answers(most=100)
+    answers = Answers(most_answers=100)
     assert answers.place([1, 2]) == answers.place([1, 2])
     assert len({answers.place([1, 2]), answers.place([1]), answers.place([])}) == 3
 
 
 def test_answers_that_were_not_given_for_long_are_forgotten():
-    answers = Answers(most=2)
+    answers = Answers(most_answers=2)
     keys = [answers.key(0, [heard], False, {}) for heard in range(3)]
     for key in keys[:2]:
         answers.add(key, [9])
@@ -247,6 +264,47 @@ def test_answers_that_are_not_remembered(most, length):
     key = answers.key(answers.place([]), [5] * length, False, {})
     assert answers.add(key, [9]) != answers.add(key, [9])
     assert answers.find(key) is None
+
+
+def test_number_of_answers_is_not_negative():
+    with pytest.raises(ValueError, match="`most_answers` must be at least 0, got -1"):
+        Answers(most_answers=-1)
+
+
+def test_contexts_whose_tokens_were_forgotten_share_no_answers(tokenizer: SignalingTokenizer):
+    config = SignalingLstmTwinConfig.for_tokenizer(tokenizer, embedding_size=4, hidden_size=4, num_hidden_layers=1)
+    core = CoreTwin(SignalingLstmTwinForCausalLM(config).eval(), tokenizer, empty_network(), rows=3)
+    places = []
+    for tokens in ([5, 6], [5, 6], [5] + [6] * KEPT, [7] + [6] * KEPT):
+        conversation = core._conversations.begin()
+        read(core._conversations, (conversation, tokens))
+        core._speech._turn(conversation, [], [8])
+        places.append(conversation.place)
+    assert places[0] == places[1]
+    assert len({*places}) == 3
+
+
+# ---------------------------------------------------------------- what is said
+
+
+@pytest.mark.parametrize(
+    ("peer", "heard", "receivers"),
+    [
+        (GNB, initial_message(), [GNB]),
+        ("127.0.0.7:50000", None, []),
+        (UPF, None, []),
+        ("127.0.0.7:41621", None, ["127.0.0.7:41621"]),
+        ("127.0.0.7:41622", initial_message(), ["127.0.0.7:41622"]),
+    ],
+    ids=["base station", "UPF, any port", "UPF", "base station beside the UPF", "new base station beside the UPF"],
+)
+def test_messages_for_base_stations_do_not_go_to_the_user_plane(core: CoreTwin, peer, heard, receivers):
+    core.stations |= {GNB: 0, "127.0.0.7:41621": 1}
+    message = n4.message("SessionReportRequest", 5, seid=1) if heard is None else decode_message(NGAP, heard)
+    conversation = core._conversations.begin()
+    conversation.resolver.peer = peer
+    said = n2.message("ErrorIndication", *n2.ids(4711, 1), n2.cause("protocol", "semantic-error"))
+    assert core._speech._receivers(Stimulus(conversation, [], message, peer), said) == receivers
 
 
 def test_subscribers_of_another_type_are_refused_at_once(tmp_path: Path):

@@ -64,10 +64,9 @@ def test_transitions_of_the_slicing_network_skip_the_resets():
     assert (buffer.whole().rewards > 0).all()
 
 
-def test_same_step_autoreset_is_refused():
-    env = gymnasium.make_vec(
-        "CartPole-v1", 2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}
-    )
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+def test_other_autoreset_is_refused(mode: AutoresetMode):
+    env = gymnasium.make_vec("CartPole-v1", 2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode})
     with pytest.raises(ValueError, match="`autoreset_mode` must be next-step"):
         Collector(env, 0, ReplayBuffer(10, 4))
 

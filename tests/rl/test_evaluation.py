@@ -46,10 +46,13 @@ def test_heuristics_of_the_network_can_be_judged():
     assert result.mean > evaluate(first_action, env, 5, seed=0).mean
 
 
-def test_same_step_autoreset_is_refused():
+@pytest.mark.parametrize(
+    ("mode", "name"), [(AutoresetMode.SAME_STEP, "same-step"), (AutoresetMode.DISABLED, "disabled")]
+)
+def test_other_autoreset_is_refused(mode: AutoresetMode, name: str):
     env = CountingEnv([4, 4], [False, False])
-    env.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    with pytest.raises(ValueError, match="`autoreset_mode` must be next-step or disabled, got same-step"):
+    env.metadata = {"autoreset_mode": mode}
+    with pytest.raises(ValueError, match=f"`autoreset_mode` must be next-step, got {name}"):
         evaluate(first_action, env, 3, seed=0)
 
 

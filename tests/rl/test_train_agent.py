@@ -163,7 +163,7 @@ def test_resumed_equals_uninterrupted(finished: dict[str, Path], run, workplace:
     torn.write_bytes(torn.read_bytes()[:-1])
     assert [is_complete(checkpoint) for checkpoint in list_checkpoints(folder)] == [True, False, False]
     run(*words, "--resume_from_checkpoint", "true")
-    assert f"resuming from outputs/resumed_{name}/checkpoint-1" in capsys.readouterr().out
+    assert f"resuming from outputs/resumed_{name}/checkpoint-1" in capsys.readouterr().err
     assert metrics_of(folder) == metrics_of(finished[name])
     weights = [gentwin.from_pretrained(each).state_dict() for each in (folder, finished[name])]
     assert all(torch.equal(values, weights[1][key]) for key, values in weights[0].items())

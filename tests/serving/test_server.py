@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,17 +18,20 @@ from gentwin.serving import (
     CoreServer,
     EmulatedUpf,
     InProcessUserPlane,
+    Ladders,
     Limits,
     ServingConfiguration,
     TcpTransport,
+    UdpUserPlane,
     UnixTransport,
     UserPlane,
     Watch,
 )
 from gentwin.serving.framing import HEAD
-from gentwin.signaling import ngap
-from gentwin.signaling.core import n2
+from gentwin.signaling import ngap, pfcp
+from gentwin.signaling.core import n2, n4
 from gentwin.signaling.core.control_plane import CoreEvent, Packet, ReferenceControlPlane
+from gentwin.signaling.messages import Record
 from tests.serving.stations import NETWORK, SECONDS, Client, eventually, initial_message, setup_request
 
 pytest.importorskip("pycrate_asn1dir.NGAP")
@@ -64,6 +69,7 @@ class Notes(Watch):
         self.refusals: list[str] = []
         self.links: list[tuple[bool, str]] = []
         self.events: list[CoreEvent] = []
+        self.said_to_strangers: list[CoreEvent] = []
         self.answers: list[tuple[str, bool]] = []
 
     def refused(self, peer, reason, now, by="server"):
@@ -71,6 +77,9 @@ class Notes(Watch):
 
     def event(self, event):
         self.events.append(event)
+
+    def answered(self, event):
+        self.said_to_strangers.append(event)
 
     def user_plane(self, address, answers, now):
         self.answers.append((address, answers))
@@ -82,11 +91,13 @@ class Notes(Watch):
 class Served:
     """A server that runs, with its core."""
 
-    def __init__(self, transport=None, limits: Limits | None = None) -> None:
-        self.core, self.notes = Core(), Notes()
+    def __init__(
+        self, transport=None, limits: Limits | None = None, core: Core | None = None, watch: Watch | None = None
+    ) -> None:
+        self.core, self.notes = core or Core(), Notes()
         user_plane = InProcessUserPlane(EmulatedUpf(NETWORK, seed=1))
         transport = transport or TcpTransport("127.0.0.1", 0)
-        self.server = CoreServer(self.core, transport, user_plane, limits=limits, watch=self.notes)
+        self.server = CoreServer(self.core, transport, user_plane, limits=limits, watch=watch or self.notes)
 
     async def connect(self) -> Client:
         return await Client.connect(self.server.transport.address)
@@ -327,8 +338,30 @@ def test_what_is_said_to_who_is_not_set_up_is_told():
         stranger.send(initial_message(1))
         assert (await stranger.receive()).name == "ErrorIndication"
 
-    (event,) = run(test).notes.events
+    notes = run(test).notes
+    (event,) = notes.said_to_strangers
     assert (event.kind, event.record.message.name, event.peer) == ("said", "ErrorIndication", event.record.receiver)
+    assert notes.events == []
+
+
+def test_strangers_write_into_the_chart_of_nobody():
+    ladders = Ladders()
+
+    async def test(served: Served) -> None:
+        amf, gnb = served.server.transport.address, "127.0.2.1:5"
+        for kind, name, numbers, ends in (
+            ("heard", "InitialUEMessage", n2.ids(1, 7)[1:], (gnb, amf)),
+            ("said", "DownlinkNASTransport", n2.ids(1, 7), (amf, gnb)),
+        ):
+            ladders.event(CoreEvent(kind, 1.0, gnb, record=Record(n2.message(name, *numbers), 1.0, *ends)))
+        stranger = await served.connect()
+        cause = n2.cause("radio_network", "user-inactivity")
+        stranger.send(ngap.encode(n2.message("UEContextReleaseRequest", *n2.ids(1, 8), cause)))
+        assert (await stranger.receive())["amf_ue_ngap_id"] == 1
+
+    run(test, watch=ladders, transport=TcpTransport("127.0.0.25", 38412))
+    (ue,) = ladders.ues()
+    assert [step.label for step in ladders.ladder(str(ue.number)).steps] == ["InitialUEMessage", "DownlinkNASTransport"]
 
 
 class Deaf(UserPlane):
@@ -362,6 +395,45 @@ def test_silence_of_the_user_plane_is_told_and_its_end():
             await eventually(lambda: served.notes.answers[1:] == [(Deaf.address, True)])
 
     asyncio.run(main())
+
+
+class Absorbed(Core):
+    """A core that asks the user plane something at the first message, and forgets the time over the second one."""
+
+    def __init__(self, upf: socket.socket, seconds: float) -> None:
+        super().__init__()
+        self.upf, self.seconds = upf, seconds
+
+    def start(self, now):
+        return []
+
+    def hear(self, packets, now):
+        self.batches.append([*packets])
+        if len(self.batches) == 1:
+            return [Packet("pfcp", Deaf.address, pfcp.encode(n4.message("HeartbeatRequest", 1)))]
+        if len(self.batches) == 2:
+            _, smf = self.upf.recvfrom(1 << 16)
+            self.upf.sendto(b"\xff", smf)
+            time.sleep(self.seconds)
+        return []
+
+
+def test_user_plane_is_not_silent_while_its_answer_waits_for_the_core():
+    limits = Limits(answer_seconds=0.2, share=1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upf:
+        upf.bind(("127.0.0.22", 0))
+        upf.settimeout(SECONDS)
+        served = Served(limits=limits, core=Absorbed(upf, 2 * limits.answer_seconds))
+        served.server.user_plane = UdpUserPlane("127.0.0.1:0", f"127.0.0.22:{upf.getsockname()[1]}")
+
+        async def main() -> None:
+            async with asyncio.timeout(3 * SECONDS), serving(served):
+                client = await served.connect()
+                client.send(setup_request(), setup_request())
+                await eventually(lambda: b"\xff" in served.core.heard)
+
+        asyncio.run(main())
+    assert served.notes.answers == []
 
 
 def test_defect_of_the_core_costs_a_batch_and_not_the_service():

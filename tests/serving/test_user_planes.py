@@ -135,6 +135,26 @@ def test_datagrams_that_came_together_are_taken_together():
     assert [packet.data for packet in asyncio.run(main())] == [bytes([number]) for number in range(count)]
 
 
+def test_strangers_do_not_say_that_something_has_come():
+    remote, stranger = "127.0.0.23", "127.0.0.24"
+
+    async def main() -> None:
+        port, told = free_port("127.0.0.1"), []
+        plane = UdpUserPlane(f"127.0.0.1:{port}", f"{remote}:8805")
+        await plane.open(lambda: told.append("upf"), lambda peer, reason: told.append("stranger"))
+        try:
+            for number, host in enumerate((remote, stranger), start=1):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                    sender.bind((host, 0))
+                    sender.sendto(b"\xff", ("127.0.0.1", port))
+                await eventually(lambda number=number: len(told) >= number)
+            assert told == ["upf", "stranger"]
+        finally:
+            plane.close()
+
+    asyncio.run(main())
+
+
 def test_address_of_another_is_an_error():
     async def main() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from gentwin.serving import Ladders, MessageLog, Outgoing, Watch, Watches
 from gentwin.serving.pages import Pages
-from gentwin.serving.watching import step_of
+from gentwin.serving.watching import MOST_HOSTS, Warnings, step_of
 from gentwin.signaling.core import SynthesisConfiguration, synthesize
 from gentwin.signaling.core.control_plane import CoreEvent, Packet
 from gentwin.signaling.fields import Fields
@@ -78,6 +78,25 @@ def test_log_has_a_line_for_everything(events, tmp_path: Path):
     assert registration["kind"] == "heard" and registration["protocol"] == "ngap" and registration["context"] == 7
     assert registration["details"][0] == "initial"
     assert "InitialUEMessage / RegistrationRequest" in screen.getvalue()
+
+
+def test_log_has_each_reason_of_each_host_once_a_minute(tmp_path: Path):
+    log = MessageLog(tmp_path / "core.jsonl")
+
+    def logged(peer: str, reason: str, now: float) -> bool:
+        before = (tmp_path / "core.jsonl").read_text()
+        log.refused(peer, reason, now, "n4")
+        return (tmp_path / "core.jsonl").read_text() != before
+
+    assert logged("127.0.0.7:8805", "full", 0.0) and logged("127.0.0.7:8805", "stranger", 0.0)
+    assert not logged("127.0.0.7:9999", "full", 59.0)
+    assert logged("127.0.0.7:9999", "full", 60.0)
+    for number in range(MOST_HOSTS):
+        log.refused(f"10.0.{number // 256}.{number % 256}:5", "stranger", 61.0, "n4")
+    assert not logged("127.0.0.9:5", "stranger", 62.0)
+    assert not logged("127.0.0.7:8805", "full", 62.0) and logged("127.0.0.7:8805", "full", 120.0)
+    assert logged("127.0.0.9:5", "stranger", 121.0)
+    log.close()
 
 
 def test_what_is_said_has_the_time_at_which_it_is_sent(events):
@@ -157,6 +176,16 @@ def test_metrics_count(events):
     assert float(lines['gentwin_core_refusals_total{by="server"}']) == 1
     assert float(lines['gentwin_core_batch_messages_bucket{le="4.0"}']) == 1
     assert float(lines["gentwin_core_batch_seconds_sum"]) == pytest.approx(0.004)
+
+
+def test_silence_of_the_user_plane_is_warned_of_and_counted():
+    metrics, said = Metrics(), []
+    watch = Watches([metrics, Warnings(said.append)])
+    assert b"gentwin_core_user_plane_silent 0.0" in metrics.exposition()
+    for answers in (False, True):
+        watch.user_plane("127.0.0.7:8805", answers, 1.0)
+        assert f"gentwin_core_user_plane_silent {float(not answers)}".encode() in metrics.exposition()
+    assert said == ["UPF 127.0.0.7:8805 does not answer", "UPF 127.0.0.7:8805 answers again"]
 
 
 def test_metrics_have_a_bounded_number_of_labels():

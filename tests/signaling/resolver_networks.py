@@ -35,7 +35,7 @@ from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import Message, Record
 from gentwin.signaling.records import read_records
 from gentwin.signaling.resolver import CoreNetwork, Follower, Resolver, ResolverError, open_dialogues
-from gentwin.signaling.resolver.following import in_order
+from gentwin.signaling.resolver.following import in_order, session_of
 from gentwin.signaling.resolver.policy import DecisionLog
 from gentwin.signaling.resolver.sessions import change_rates
 from gentwin.signaling.security import Milenage, check_autn
@@ -205,7 +205,8 @@ class Echo:
 
     def _turn(self, one: Resolver, other: Resolver, turn: Turn) -> None:
         if turn.heard is None:
-            assert one.happen(turn.stimulus, turn.timestamp) == other.happen(turn.stimulus, turn.timestamp)
+            happens = turn.stimulus, turn.timestamp, session_of(one, turn)
+            assert one.happen(*happens) == other.happen(*happens)
         else:
             heard = turn.heard.message, turn.timestamp, turn.heard.sender
             assert one.hear(*heard) == other.hear(*heard)

@@ -101,7 +101,7 @@ def test_killed_and_resumed_equals_uninterrupted(finished: Path, workplace: Path
     (torn / "optimizer.pt").write_bytes((torn / "optimizer.pt").read_bytes()[:100])
     run = run_recipe(workplace, *arguments, "--resume_from_checkpoint", "true")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "resuming from outputs/killed/checkpoint-" in run.stdout
+    assert "resuming from outputs/killed/checkpoint-" in run.stderr
     assert read_metrics(folder) == read_metrics(finished)
 
 

@@ -90,8 +90,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise TransitionError(f"{path}: not a CSV of SCOPE metrics ({error}); fetch it again.") from error
     for column in COLUMNS.values():
         if column not in table:
-            hint = did_you_mean(column, list(table.columns))
-            raise TransitionError(f"{path}: column `{column}` is missing{hint}; the file must hold it.")
+            end = did_you_mean(column, table.columns)
+            raise TransitionError(f"{path}: column `{column}` is missing{end} The file must hold it.")
     if table.empty:
         raise TransitionError(f"{path}: no rows; drop the file or fetch it again.")
     table = table.rename(columns={original: name for name, original in COLUMNS.items()})

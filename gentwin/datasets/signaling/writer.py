@@ -138,8 +138,8 @@ def _read(
         found[name] = CaptureSummary(name, messages, dialogues, counts)
     for name in splits.test_captures:
         if name not in found:
-            hint = did_you_mean(name, list(found))
-            raise DialogueError(f"`test_captures` must name captures that are there, got {name!r}{hint}")
+            end = did_you_mean(name, found)
+            raise DialogueError(f"`test_captures` must name captures that are there, got {name!r}{end}")
     if not any(capture.messages for capture in found.values()):
         counts = sum((Counter(capture.counts) for capture in found.values()), Counter())
         reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "they are empty"

@@ -115,12 +115,12 @@ class Decoder:
         Raises:
             ValueError: If a row or token is out of its range, or a row is empty and stays so.
         """
-        self._hear(rows, tokens)
+        self.hear(rows, tokens)
         self._read(rows, [[]] * len(rows))
         return self._known[np.array(rows)] @ self._engine.head.rows().T
 
     def hear(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> None:
-        """Takes tokens that are read when something is to be said after them.
+        """Takes tokens that are read when something is to be said after them; none if not all are what they must be.
 
         Args:
             rows: Contexts, each once.
@@ -129,7 +129,17 @@ class Decoder:
         Raises:
             ValueError: If a row or token is out of its range, or a row is empty and stays so.
         """
-        self._hear(rows, tokens)
+        if len(set(rows)) != len(rows) or not all(0 <= row < self.rows for row in rows):
+            raise ValueError(f"`rows` must be different ones from 0 to {self.rows - 1}, got {list(rows)}")
+        if len(tokens) != len(rows):
+            raise ValueError(f"there must be tokens for each of {len(rows)} rows, got those of {len(tokens)}")
+        for row, new in zip(rows, tokens, strict=True):
+            self._check_tokens(new)
+            if not len(new) and not self._tokens[row]:
+                raise ValueError(f"row {row} is empty; it must hear at least one token")
+        for row, new in zip(rows, tokens, strict=True):
+            self._tokens[row] += map(int, new)
+            self._unread[row] += len(new)
 
     def size(self, row: int) -> int:
         """Returns how many tokens `tokens` has."""
@@ -142,6 +152,13 @@ class Decoder:
     def tokens(self, row: int) -> list[int]:
         """Returns the tokens of a row, without those it has forgotten; the last few thousand of an LSTM."""
         return list(self._tokens[row])
+
+    def is_whole(self, row: int) -> bool:
+        """Returns whether what the twin says depends on no tokens but those that `tokens` returns.
+
+        A transformer reads those that it keeps again; the state of an LSTM stays that of all it has read.
+        """
+        return self.length is not None or len(self._tokens[row]) < KEPT
 
     def room(self, row: int) -> int | None:
         """Returns how many tokens a row can go on with before it must forget; None if any number."""
@@ -222,7 +239,7 @@ class Decoder:
         Raises:
             ValueError: If a row or token is out of its range, a row is empty, or a guide allows nothing.
         """
-        self._hear(rows, [()] * len(rows) if heard is None else heard)
+        self.hear(rows, [()] * len(rows) if heard is None else heard)
         answers: list[list[int]] = [[] for _ in rows]
         live = list(range(len(rows)))
         while live:
@@ -288,20 +305,6 @@ class Decoder:
         return token
 
     # ---------------------------------------------------------------- reading
-
-    def _hear(self, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> None:
-        """Adds tokens to rows without reading them yet, if all of them are what they must be."""
-        if len(set(rows)) != len(rows) or not all(0 <= row < self.rows for row in rows):
-            raise ValueError(f"`rows` must be different ones from 0 to {self.rows - 1}, got {list(rows)}")
-        if len(tokens) != len(rows):
-            raise ValueError(f"there must be tokens for each of {len(rows)} rows, got those of {len(tokens)}")
-        for row, new in zip(rows, tokens, strict=True):
-            self._check_tokens(new)
-            if not len(new) and not self._tokens[row]:
-                raise ValueError(f"row {row} is empty; it must hear at least one token")
-        for row, new in zip(rows, tokens, strict=True):
-            self._tokens[row] += map(int, new)
-            self._unread[row] += len(new)
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
         size = len(self._engine.head.values)

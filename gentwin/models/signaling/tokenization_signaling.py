@@ -124,11 +124,10 @@ class SignalingTokenizer(PreTrainedTokenizer):
         return number
 
     def _unknown(self, token: str) -> str:
-        hint = did_you_mean(token, self.vocabulary.tokens) if len(token) <= SHOWN else ""
+        end = did_you_mean(token, self.vocabulary.tokens) if len(token) <= SHOWN else "."
         known = f"{self.vocabulary.version} of {', '.join(self.vocabulary.protocols)}"
         return (
-            f"{token[:SHOWN]!r} is not in the vocabulary {known}; a text must be tokens with spaces between them"
-            f"{hint or '.'}"
+            f"{token[:SHOWN]!r} is not in the vocabulary {known}; a text must be tokens with spaces between them{end}"
         )
 
     def _convert_id_to_token(self, index: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from itertools import chain, count
@@ -32,17 +33,23 @@ class Answers:
     UEs do much the same, and slots stand for their identifiers, so their contexts are often the same tokens. What the
     likeliest answer is depends on nothing but tokens and identifiers that can be referred to; so it is worked out once.
 
-    A context has a place, which stands for all of its tokens in their order: the same place, the same tokens. From a
-    place, what is heard and answered leads to the next one.
+    A context has a place, which stands for all that the model has read of it, in its order: the same place, the same
+    tokens. From a place, what is heard and answered leads to the next one.
 
     Args:
-        most: How many answers; 0 to remember none.
+        most_answers: How many answers, of some 2 KB each; 0 to remember none. There is a sixteenth as many places that
+            are found by their tokens, of 4 bytes for each token.
+
+    Raises:
+        ValueError: If it is negative.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most_answers: int) -> None:
+        if most_answers < 0:
+            raise ValueError(f"`most_answers` must be at least 0, got {most_answers}.")
+        self._most = most_answers
         self._answers: OrderedDict[Key, Answer] = OrderedDict()
-        self._places: OrderedDict[tuple[int, ...], int] = OrderedDict()
+        self._places: OrderedDict[bytes, int] = OrderedDict()
         self._next = count()
 
     def __len__(self) -> int:
@@ -52,14 +59,18 @@ class Answers:
         """Returns the place of a context of which only the tokens are known.
 
         Args:
-            tokens: All that it has.
+            tokens: All that the model has read or is to read before it answers.
         """
-        key = tuple(tokens)
+        key = array("i", tokens).tobytes()
         found = self._places.pop(key, None)
-        self._places[key] = next(self._next) if found is None else found
+        self._places[key] = self.new_place() if found is None else found
         if len(self._places) * ANSWERS_PER_PLACE > self._most + ANSWERS_PER_PLACE:
             self._places.popitem(last=False)
         return self._places[key]
+
+    def new_place(self) -> int:
+        """Returns a place where nobody was, for a context of which not all tokens are known any more."""
+        return next(self._next)
 
     @staticmethod
     def key(place: int, heard: Sequence[int], begins: bool, bound: Mapping[str, int]) -> Key:
@@ -82,7 +93,7 @@ class Answers:
 
     def add(self, key: Key, tokens: list[int]) -> int:
         """Takes an answer, and returns the place that follows."""
-        answer = Answer(tokens, next(self._next))
+        answer = Answer(tokens, self.new_place())
         if len(key[1]) + len(tokens) <= LONGEST:
             self._answers[key] = answer
             if len(self._answers) > self._most:

@@ -27,6 +27,7 @@ from gentwin.signaling.fields import Fields
 from gentwin.signaling.messages import NGAP, PFCP, Message, Record
 from gentwin.signaling.records import decode_message, encode_record
 from gentwin.signaling.resolver.errors import SuperfluousRequestError
+from gentwin.signaling.resolver.network import host_of
 from gentwin.signaling.turns.names import names_of
 
 MOST_SAID, MOST_WARM = 1024, 64  # tokens of an answer, and of one to nobody
@@ -166,8 +167,10 @@ class Speech:
     def _turn(self, conversation: Conversation, before: list[int], new: list[int]) -> _Turn:
         """Returns what is to be answered, after tokens that the decoder does not have and those that are new."""
         if conversation.place is None:
-            row = self._decoder.tokens(conversation.row)
-            conversation.place = self._answers.place([*row, *before])
+            row = conversation.row
+            whole = self._decoder.is_whole(row)
+            known = [*self._decoder.tokens(row), *before]
+            conversation.place = self._answers.place(known) if whole else self._answers.new_place()
         bound = conversation.resolver.bindings.counts
         key = self._answers.key(conversation.place, new, not conversation.begun, bound)
         return _Turn(conversation, [*before, *new], bound, key)
@@ -286,7 +289,12 @@ class Speech:
         if message.name == "Paging":
             return [*self._stations]
         found = stimulus.conversation.resolver.receiver(message) or stimulus.peer
-        return [found] if found not in ("", self._user_plane) else []
+        return [found] if found and not self._is_user_plane(found, stimulus.heard) else []
+
+    def _is_user_plane(self, address: str, heard: Message | None) -> bool:
+        """Returns whether an address is that of the user plane, from any port, and not of a base station beside it."""
+        is_station = address in self._stations or (heard is not None and heard.protocol == NGAP)
+        return not is_station and host_of(address) == host_of(self._user_plane)
 
 
 @lru_cache(KEPT_MESSAGES)

@@ -61,7 +61,8 @@ class CoreTwin:
         rows: How many conversations are answered at a time, and are kept ready to be.
         most_tokens: Number of tokens of all conversations that are kept ready, of 2 KB each with the default sizes.
         most_answers: Number of answers of the model that are remembered, to say them again where all that was said
-            before them is the same, of some 2 KB each; 0 for none.
+            before them is the same, of some 2 KB each, and 4 bytes for each token of a sixteenth as many contexts; 0
+            for none.
         weights: How the decoder holds the weights of the model: `float32`, or `int8` in a quarter of the memory; see
             [`Decoder`][gentwin.models.signaling.decoding.Decoder].
         listener: Told of everything that happens.
@@ -71,7 +72,8 @@ class CoreTwin:
         stations: Number of the conversation of each base station whose link is set up, by its address.
 
     Raises:
-        ValueError: If the twin was trained with another view, or `weights` is none of the two.
+        ValueError: If the twin was trained with another view, a number is out of its range, or `weights` is none of the
+            two.
         CheckpointError: If the tokenizer is not that of the twin.
 
     Example:

@@ -208,7 +208,7 @@ def _network(values: dict[str, Any], num_envs: int) -> VectorEnv:
     known += [entry.name for entry in dataclasses.fields(SlicingParameters)]
     for key in values:
         if key not in known or key in LEFT_TO_THE_RUN:
-            remedy = f"; it is {LEFT_TO_THE_RUN[key]}" if key in LEFT_TO_THE_RUN else did_you_mean(str(key), known)
+            remedy = f"; it is {LEFT_TO_THE_RUN[key]}." if key in LEFT_TO_THE_RUN else did_you_mean(str(key), known)
             raise ArgumentsError(f"`network.{key}` is not an argument of {ENVIRONMENT} here{remedy}")
     try:
         return gymnasium.make_vec(ENVIRONMENT, num_envs=num_envs, **{"episode_steps": None, **values})

@@ -26,6 +26,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from gentwin.schema import did_you_mean
 from gentwin.signaling.core.configuration import (
     GENERIC,
     OPEN5GS,
@@ -47,7 +48,6 @@ from gentwin.signaling.core.subscribers import Subscription
 from gentwin.signaling.core.synthesis import MOST_UES, SynthesisConfiguration
 from gentwin.signaling.core.workload import Behaviour, Demand, Workload
 from gentwin.signaling.errors import SignalingError
-from gentwin.signaling.values.base import closest
 
 FLAVOURS = {flavour.name: flavour for flavour in (OPEN5GS, GENERIC)}
 PROFILES = {"recorded": RECORDED, "sliced": SLICED}
@@ -56,7 +56,7 @@ MOST_SUBSCRIBERS = 100_000  # of one group
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}  # of rates, in bit/s
 _HEX = re.compile(r"[0-9a-fA-F]{6}")
 _DIGITS = re.compile(r"[0-9]{6,15}")
-_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kMGT]?)(?:bps|bit/s)")
+_RATE = re.compile(r"([0-9]{1,13}(?:\.[0-9]{1,9})?) ?([kMGT]?)(?:bps|bit/s)")
 _PLMN = re.compile(r"[0-9]{3}-[0-9]{2,3}")
 
 
@@ -135,7 +135,8 @@ def _fill(kind: type, values: Any, path: str, base: Any = None) -> Any:
     hints = _hints(kind)
     for name in values:
         if name not in hints:
-            raise SignalingError(f"`{_join(path, name)}` is no field; {closest(str(name), hints)}")
+            known = f"; known: {', '.join(f'`{each}`' for each in sorted(hints))}."
+            raise SignalingError(f"`{_join(path, name)}` is no field{did_you_mean(str(name), hints, known)}")
     if base is None:
         for entry in fields(kind):
             given = entry.name in values or entry.default is not MISSING or entry.default_factory is not MISSING

@@ -55,8 +55,8 @@ HINTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Values of every hint that has some. `unanswered` is the number of requests to the user plane that still are."""
 
 ALLOWED, REJECTED, DEFAULT, BACK_OFF = "<allowed>", "<rejected>", "<default>", "<back_off>"
-"""Hints that fields come after: slices that may be used, those that were asked for in vain, those that are subscribed
-where none was asked for that may be used; a time."""
+"""Hints that say that there are such: slices that may be used; those that were asked for in vain, which come after the
+hint as fields; those that are subscribed, where none was asked for that may be used; a time for the UE to wait."""
 
 
 def timer(name: str) -> str:

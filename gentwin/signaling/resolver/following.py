@@ -115,15 +115,20 @@ class Follower:
         if turn.stimulus in (OVERLOAD, RELIEF) and turn.said:  # the percentage is what the policy said
             reduction = turn.said[0].message.get(nodes.REDUCTION)
             resolver.network.relief = reduction if isinstance(reduction, int) else 0
-        return resolver.happen(str(turn.stimulus), turn.timestamp, self._session(resolver, turn))
+        return resolver.happen(str(turn.stimulus), turn.timestamp, session_of(resolver, turn))
 
-    @staticmethod
-    def _session(resolver: Resolver, turn: Turn) -> int | None:
-        """Returns the PDU session that the core speaks of first; None if it speaks of none."""
-        for record in turn.said[:1]:
-            session = resolver.state.by_peer_seid(reading.number(record.message, "seid"))
-            return next((psi for psi, _ in reading.items(record.message)), None) if session is None else session.psi
-        return None
+
+def session_of(resolver: Resolver, turn: Turn) -> int | None:
+    """Returns the PDU session that a core speaks of first in a turn; None if it speaks of none.
+
+    Args:
+        resolver: Of the context.
+        turn: In which nobody is heard.
+    """
+    for record in turn.said[:1]:
+        session = resolver.state.by_peer_seid(reading.number(record.message, "seid"))
+        return next((psi for psi, _ in reading.items(record.message)), None) if session is None else session.psi
+    return None
 
 
 def in_order(followers: Sequence[Follower]) -> Iterator[tuple[int, Turn]]:

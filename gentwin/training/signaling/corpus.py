@@ -192,7 +192,7 @@ def _captures(arguments: DialogueArguments) -> Iterator[Source]:
     for part, names in ((VALIDATION, arguments.validation_captures), (TEST, arguments.test_captures)):
         for name in names:
             if name not in paths or name in part_of:
-                remedy = did_you_mean(name, list(paths)) or "."
+                remedy = did_you_mean(name, paths)
                 what = "is held out twice." if name in part_of else f"is none{remedy}"
                 raise ArgumentsError(f"`{part}_captures` must be captures below {str(folder)!r}, {name!r} {what}")
             part_of[name] = part

@@ -41,7 +41,7 @@ def build_message_twin(
     """
     name = arguments.model_type
     if name not in _CLASSES:
-        remedy = did_you_mean(name, list(_CLASSES)) or "."
+        remedy = did_you_mean(name, _CLASSES)
         raise ArgumentsError(f"`model_type` must be one of {', '.join(_CLASSES)}, got {name!r}{remedy}")
     if transfer.init_from is None:
         twin = _CLASSES[name](_configuration(arguments, tokenizer))
