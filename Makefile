@@ -28,6 +28,7 @@ checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into t
 		$(LAUNCH) recipes/train_twin.py --config recipes/$$recipe.yaml \
 			--sibling_runs outputs/$${recipe}_seed1 outputs/$${recipe}_seed2 || exit 1; \
 	done
+	$(LAUNCH) recipes/train_twin.py --config recipes/signaling_lstm.yaml
 	for recipe in agent_dynamic agent_zhang2024; do \
 		for seed in 1 2; do \
 			$(LAUNCH) recipes/train_agent.py --config recipes/$$recipe.yaml --seed $$seed \
@@ -41,6 +42,7 @@ checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into t
 	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm slice-lstm-dynamic
 	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm_zhang2024 slice-lstm-zhang2024
 	$(BIN)/python recipes/ship_checkpoint.py outputs/signaling signaling-open5gs
+	$(BIN)/python recipes/ship_checkpoint.py outputs/signaling_lstm signaling-open5gs-lstm
 
 # One thread per worker: two workers on two cores.
 test: $(STAMP)  ## Run all tests

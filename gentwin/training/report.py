@@ -23,6 +23,7 @@ from gentwin.training.response import has_surface, plot_curves, plot_surface, ut
 
 ARGUMENTS_NAME = "training_arguments.yaml"
 METRICS_NAME = "metrics.json"
+RESUME = "--resume_from_checkpoint"
 TRAIN_TWIN = "recipes/train_twin.py"
 
 
@@ -76,9 +77,12 @@ def write_arguments(folder: str | Path, given: Mapping[str, Any], script: str = 
 
 
 def portable_command(argv: Sequence[str], script: str = TRAIN_TWIN) -> str:
-    """Returns the line that started a recipe with `argv`; paths below the current directory become relative."""
-    words = []
-    for word in argv:
+    """Returns the line that gives the run of a recipe with `argv` from its beginning; paths become relative."""
+    words, rest = [], iter(argv)
+    for word in rest:
+        if word.partition("=")[0] == RESUME:
+            next(rest if word == RESUME else iter(()), None)
+            continue
         name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
         words.append(name + equals + (portable_path(value) if os.path.isabs(value) else value))
     return shlex.join(["accelerate", "launch", script, *words])

@@ -172,6 +172,11 @@ def test_data_elsewhere_is_found_again(workplace: Path, tmp_path: Path, monkeypa
         assert f"--data_path {written}" in portable_command(["--data_path", str(given)])
 
 
+@pytest.mark.parametrize("words", [["--resume_from_checkpoint", "true"], ["--resume_from_checkpoint=true"], []])
+def test_the_command_of_a_run_is_that_of_its_beginning(words: list[str]):
+    assert portable_command([*words, "--seed", "1"]) == "accelerate launch recipes/train_twin.py --seed 1"
+
+
 def test_a_weak_twin_comes_with_a_warning(finished: Path):
     assert "**Warning.** The twin was trained for 12 optimiser steps only" in (finished / "README.md").read_text()
     assert caveats(100, {"crps_skill_persistence_1": 0.1, "crps_skill_boosting_1": -0.1}) == []
