@@ -9,11 +9,19 @@ from typing import Any
 
 import yaml
 
+MOST_NESTED = 64  # lists and mappings in brackets
 SHOWN = 40  # characters of what is wrong, in an error
 
 
 class _Loader(yaml.SafeLoader):
     """Reads 200e3 and 5e-4 as the numbers they are in YAML 1.2; PyYAML, which reads YAML 1.1, takes them for text."""
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        """Begins a list or a mapping in brackets; the scanner takes quadratic time for those that are nested."""
+        if self.flow_level >= MOST_NESTED:
+            problem = f"lists and mappings must be nested at most {MOST_NESTED} deep"
+            raise yaml.scanner.ScannerError(problem=problem, problem_mark=self.get_mark())
+        super().fetch_flow_collection_start(token)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Returns the value of a node; what a scalar cannot be has a line, such as the date 2024-13-45."""

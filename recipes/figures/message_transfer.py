@@ -102,7 +102,7 @@ def trained(name: str, count: int, options: list[str], seed: int) -> Path:
     folder = FOLDER / f"{name}-{count}-{seed}-{hashlib.sha256(b''.join(depends)).hexdigest()[:8]}"
     if not (folder / "metrics.json").is_file():
         few = ["--train_dialogues", str(count), "--split_seed", str(seed), "--seed", str(seed)]
-        few += ["--max_steps", str(STEPS[count])]
+        few += ["--max_steps", str(STEPS[count]), "--eval_steps", "0.5", "--save_steps", "0.5"]
         given = ["--config", str(CONFIG), *few, *options, "--output_dir", str(folder), "--disable_tqdm", "true"]
         command = [sys.executable, str(ROOT / "recipes/train_twin.py"), *given]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
