@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch
 from gentwin.metrics import bootstrap_interval
 from gentwin.models import SignalingTokenizer
 from gentwin.signaling.core.plain import from_plain
+from gentwin.training.plots import COLORS, new_figure, save_figure
 from gentwin.yaml_text import read_yaml
 from recipes.evaluation.candidates import synthesised, twin
 from recipes.evaluation.judging import judge
@@ -39,7 +41,8 @@ DIALOGUES, QUICK_DIALOGUES = 60, 12
 FIRST_SEED = 8_000_000  # far from those of training
 ROWS = 16
 SCRATCH = "scratch"
-QUICK_METHODS = ("full", SCRATCH)
+CURVES = ("full", SCRATCH)
+"""Ways to learn that are compared at every number of dialogues, and in a quick run."""
 
 
 def methods(start: str) -> dict[str, list[str]]:
@@ -67,12 +70,14 @@ def measure(full: bool, seed: int) -> Result:
     def exact(folder: str | Path) -> float:
         return judge(twin(str(folder)), asked, automaton, ROWS).scores.messages.value
 
-    options = {name: given for name, given in methods(start).items() if full or name in QUICK_METHODS}
+    options = {name: given for name, given in methods(start).items() if full or name in CURVES}
     several = range(seed, seed + (SEEDS if full else QUICK_SEEDS))
     curves: dict[str, dict[int, list[float]]] = {name: {} for name in options}
     for count in STEPS if full else (GOAL_COUNT,):
         seeds = several if count == GOAL_COUNT else several[:1]
         for name, given in options.items():
+            if name not in CURVES and count != GOAL_COUNT:
+                continue
             curves[name][count] = [exact(trained(name, count, given, each)) for each in seeds]
     found = {name: {count: _summary(values) for count, values in curve.items()} for name, curve in curves.items()}
     adapted = {name: curve[GOAL_COUNT] for name, curve in found.items() if name != SCRATCH}
@@ -80,7 +85,9 @@ def measure(full: bool, seed: int) -> Result:
     scratch = found[SCRATCH][GOAL_COUNT]
     apart = best["interval"][0] > scratch["interval"][1]
     met = best["exact_message"] >= 0.95 and apart
-    figure = {"exact_message_before": exact(start), **{name: found[name] for name in found if name != SCRATCH}}
+    before = exact(start)
+    draw_curves(found, before, FOLDER.with_suffix(".png"))
+    figure = {"exact_message_before": before, **{name: found[name] for name in found if name != SCRATCH}}
     wrong = max(1 - best["exact_message"], 1e-4)
     return Result(figure, GOAL, met, {SCRATCH: found[SCRATCH]}, (1 - scratch["exact_message"]) / wrong)
 
@@ -109,6 +116,32 @@ def trained(name: str, count: int, options: list[str], seed: int) -> Path:
         if run.returncode:
             raise RuntimeError(f"training {folder.name} failed: {run.stderr[-2000:]}")
     return folder
+
+
+def draw_curves(found: Mapping[str, Mapping[int, Mapping[str, Any]]], before: float, path: Path) -> Path:
+    """Draws the share of exact messages over the number of dialogues, one line for each way to learn.
+
+    Args:
+        found: By way and number, as in the figure.
+        before: Share of the twin that has learnt from none.
+        path: Of the picture.
+    """
+    figure, axes = new_figure(1, 1, (4.6, 3.0))
+    axis = axes[0][0]
+    for place, (name, curve) in enumerate(found.items()):
+        shares = {
+            count: [100 * value for value in (each["exact_message"], *each["interval"])]
+            for count, each in curve.items()
+        }
+        counts, middle = [*shares], [of[0] for of in shares.values()]
+        spread = [[of[0] - of[1] for of in shares.values()], [of[2] - of[0] for of in shares.values()]]
+        axis.errorbar(counts, middle, spread, fmt="o-", capsize=3, color=COLORS[place % len(COLORS)], label=name)
+    axis.axhline(100 * before, color="0.5", linestyle=":", label="before")
+    axis.set_xscale("log")
+    axis.set_xlabel("dialogues of the other core", fontsize=8)
+    axis.set_ylabel("% of messages exact", fontsize=8)
+    axis.legend(fontsize=7, frameon=False)
+    return save_figure(figure, path)
 
 
 def _summary(values: list[float]) -> dict[str, Any]:
