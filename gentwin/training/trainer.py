@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
-from transformers import PrinterCallback, ProgressCallback, Trainer
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput
 
 from gentwin.models.modeling_twin import TwinModel
@@ -89,14 +90,33 @@ class TwinTrainer(Trainer):
         return self.model(**inputs).loss
 
     def train(self, resume_from_checkpoint: str | Path | None = None, **kwargs: Any) -> Any:
-        """Trains.
+        """Trains; a run that has made all its steps makes no more, and has the weights that it ended with.
 
         Args:
             resume_from_checkpoint: A complete checkpoint of the same run.
             **kwargs: As in `Trainer.train`.
+
+        Returns:
+            As `Trainer.train`; `None` if there was nothing left to do.
         """
         resume = None if resume_from_checkpoint is None else os.fspath(resume_from_checkpoint)
+        if resume is not None and self._restore_finished(Path(resume)):
+            return None
         return super().train(resume_from_checkpoint=resume, **kwargs)
+
+    def _restore_finished(self, checkpoint: Path) -> bool:
+        """Takes over the last checkpoint of a run if it has made all its steps; returns whether it has.
+
+        `Trainer` would make one more.
+        """
+        state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        if state.global_step < state.max_steps:
+            return False
+        best = Path(state.best_model_checkpoint or "").name if self.args.load_best_model_at_end else ""
+        chosen = checkpoint.parent / best
+        self._load_from_checkpoint(str(chosen if best and chosen.is_dir() else checkpoint))
+        self.state = state
+        return True
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **kwargs: Any
