@@ -114,7 +114,8 @@ def draw_concurrency(results: Sequence[Judged], path: Path) -> Path:
             axis.set_title(f"{measure}, {view} contexts", fontsize=9)
             axis.set_ylabel("% of elements", fontsize=8)
             axis.set_xlabel("UEs at a time", fontsize=8)
-    axes[0][0].legend(fontsize=7, frameon=False)
+    for row in axes:
+        row[0].legend(fontsize=7, frameon=False)
     return save_figure(figure, path)
 
 
