@@ -84,7 +84,7 @@ def draw(tables: dict[float, dict[str, Any]]) -> Path:
             axis.plot(loads, values, "o-", color=color, markersize=3, linewidth=1.4, label=name)
     bounds = [tables[load]["fluid_bound_per_s"] for load in loads]
     axes[0, 0].plot(loads, bounds, "--", color=INK, linewidth=1, label="fluid bound")
-    labels = ("revenue less penalties per second", "mean utilisation", "admission of `immersive`")
+    labels = ("revenue less penalties per second", "mean utilisation", "admission of immersive communication")
     for axis, label in zip(axes[0], labels, strict=True):
         axis.set_xlabel("offered load")
         axis.set_ylabel(label)

@@ -193,6 +193,8 @@ def test_a_chain_needs_exponential_patience_and_few_states():
     model = MarkovModel(SMALL)
     with pytest.raises(ValueError, match="`tolerance` must be above 0, got 0"):
         model.solve(tolerance=0)
+    with pytest.raises(ValueError, match="`policy` must take actions allowed by `action_mask`"):
+        model.solve(lambda states: np.zeros(len(states), np.int64))
     with pytest.raises(RuntimeError, match="`max_iterations` 3 left the revenue per second between"):
         model.solve(max_iterations=3)
 

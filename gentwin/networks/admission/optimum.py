@@ -99,7 +99,7 @@ class MarkovModel:
             max_iterations: Limit of the value iteration.
 
         Raises:
-            ValueError: If `tolerance` is not above 0.
+            ValueError: If `tolerance` is not above 0, or the policy takes an action that is not allowed.
             RuntimeError: If the iteration does not get there.
         """
         if not tolerance > 0:
@@ -111,8 +111,12 @@ class MarkovModel:
             states, flat = self.states(), actions.reshape(-1)
             for first in range(0, len(flat), _BLOCK):
                 block = states[first : first + _BLOCK]
-                choice = action_mask(self.parameters, block)[:, :-1].any(axis=1)
-                flat[first : first + _BLOCK][choice] = policy(block[choice])
+                mask = action_mask(self.parameters, block)
+                choice = mask[:, :-1].any(axis=1)
+                taken = np.asarray(policy(block[choice]))
+                if not mask[choice, taken].all():
+                    raise ValueError("`policy` must take actions allowed by `action_mask`, got others in some states.")
+                flat[first : first + _BLOCK][choice] = taken
         values = np.zeros(shape)
         low, high = _iterate(*self._numbers, best, actions, values, tolerance, max_iterations)
         if high - low > tolerance:
