@@ -1,7 +1,13 @@
 """Admission control of a sliced network: a stand-in for the physical network of Tao et al., section IV."""
 
 from gentwin.networks.admission.event_driven import AdmissionSimulator, Event
-from gentwin.networks.admission.network import AdmissionNetwork, action_mask, admission_schema, slice_revenue
+from gentwin.networks.admission.network import (
+    AdmissionNetwork,
+    action_mask,
+    admission_schema,
+    resource_demand,
+    slice_revenue,
+)
 from gentwin.networks.admission.parameters import (
     PRESETS,
     AdmissionParameters,
@@ -19,5 +25,6 @@ __all__ = [
     "action_mask",
     "admission_parameters",
     "admission_schema",
+    "resource_demand",
     "slice_revenue",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from gentwin.networks.admission import state as st
 from gentwin.networks.admission.draws import LONGEST
 from gentwin.networks.admission.parameters import AdmissionParameters
 from gentwin.networks.batch import checked_copies, checked_keys, run_in_parts
+from gentwin.networks.masks import allowed_actions
 from gentwin.schema import Field, TransitionSchema
 
 SLICE_COLUMNS = {
@@ -86,8 +88,15 @@ def action_mask(parameters: AdmissionParameters, states: np.ndarray) -> np.ndarr
         `(B, num_slices + 1)` bool: true for a slice of which a request waits and fits, and for none, the last.
     """
     demand = np.array([entry.demand for entry in parameters.slices], np.float64)
-    fits = (demand <= free_units(parameters, states)[:, None]).all(axis=2)
-    return np.concatenate([fits & (states[:, :, 0] > 0), np.ones((len(states), 1), bool)], axis=1)
+    return allowed_actions(states[:, :, 0], free_units(parameters, states), demand)
+
+
+def resource_demand(parameters: AdmissionParameters) -> dict[str, dict[str, Any]]:
+    """Returns `capacity`, units by resource, and `demand`, units of each resource by slice."""
+    return {
+        "capacity": dict(zip(parameters.resources, parameters.capacity, strict=True)),
+        "demand": {entry.name: list(entry.demand) for entry in parameters.slices},
+    }
 
 
 def slice_revenue(parameters: AdmissionParameters, admitted: np.ndarray, lost: np.ndarray) -> np.ndarray:
