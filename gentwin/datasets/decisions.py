@@ -123,7 +123,7 @@ def read_decisions(
     Args:
         path: Parquet file of transitions; outcomes and next states are not needed.
         capacity: Units of each resource, by name.
-        demand: Units of each resource that a service holds, in the order of `capacity`, by the names of slices.
+        demand: Units of each resource that a service holds, in the order of the record, by the names of slices.
         on_fault: `refuse`, `drop` faulty decisions, or `keep` those that can be used.
 
     Raises:
@@ -222,7 +222,7 @@ def _units(
     schema: TransitionSchema, capacity: Mapping[str, int], demand: Mapping[str, Sequence[int]]
 ) -> tuple[np.ndarray, np.ndarray]:
     resources = [entry.name.removeprefix(FREE) for entry in schema.state[len(SEEN) :]]
-    if list(capacity) != resources:
+    if set(capacity) != set(resources):
         raise ValueError(f"`capacity` must be of the resources {resources} of the record, got {list(capacity)}.")
     absent = [name for name in schema.slices if name not in demand]
     if absent:
@@ -230,7 +230,7 @@ def _units(
     needed = np.array([demand[name] for name in schema.slices], np.float64)
     if needed.shape != (len(schema.slices), len(resources)):
         raise ValueError(f"`demand` must give {len(resources)} numbers for every slice, got shape {needed.shape}.")
-    return np.array(list(capacity.values()), np.float64), needed
+    return np.array([capacity[name] for name in resources], np.float64), needed
 
 
 def _contradictions(states: np.ndarray, actions: np.ndarray, usable: np.ndarray) -> np.ndarray:
