@@ -15,6 +15,7 @@ from gentwin.training.trainer import TwinTrainer
 MODEL_TYPE = "model_type"
 # Where the family of twins is whose `model_type` begins like this; the first one that does counts.
 _FAMILIES = (
+    ("gentwin_policy", "gentwin.training.policy.family", "PolicyRun"),
     ("gentwin_signaling", "gentwin.training.signaling.family", "SignalingRun"),
     ("", "gentwin.training.dynamics", "DynamicsRun"),
 )
