@@ -39,7 +39,6 @@ ARMS = {
 """Augmentation and generator of every arm; the oracle's labels are put in place of none."""
 EPISODES, HELD_OUT = 10, 2  # stretches of decisions in a row that make a record, and those for calibration
 LARGEST_BATCH = 128
-SETTLE_S = 100.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class Budget:
         test_copies: Copies of the network that the test comes from, 25 decisions each.
         loop_copies: Copies of the closed loop.
         loop_s: Time of the closed loop, seconds.
+        settle_s: Time before it under the same policy, seconds.
     """
 
     steps: int
@@ -59,10 +59,12 @@ class Budget:
     test_copies: int
     loop_copies: int
     loop_s: float
+    settle_s: float
 
 
-QUICK = Budget(300, 300, 80, 32, 100.0)
-FULL = Budget(2000, 3000, 800, 256, 400.0)
+BRIEF = Budget(150, 150, 40, 8, 30.0, 5.0)
+QUICK = Budget(300, 300, 80, 32, 100.0, 100.0)
+FULL = Budget(2000, 3000, 800, 256, 400.0, 100.0)
 
 
 def oracle(states: Tensor, masks: Tensor) -> Tensor:
@@ -175,7 +177,7 @@ class Judge:
         }
 
     def _run(self, policy: Any) -> Performance:
-        return simulate(policy, PARAMETERS, self.keys, self.budget.loop_s, SETTLE_S, num_threads=1)
+        return simulate(policy, PARAMETERS, self.keys, self.budget.loop_s, self.budget.settle_s, num_threads=1)
 
 
 def quiet() -> None:

@@ -14,11 +14,11 @@ from gentwin.training.plots import COLORS, INK, new_figure, save_figure
 from recipes.comparison.cache import CACHE
 from recipes.comparison.policy_twins import (
     ARMS,
+    BRIEF,
     EPISODES,
     FULL,
     ORACLE,
     PARAMETERS,
-    QUICK,
     REAL,
     Judge,
     quiet,
@@ -29,7 +29,7 @@ from recipes.comparison.statistics import paired, summary
 from recipes.figures.result import Result
 
 FEW = 100  # records of the goal
-SIZES, QUICK_SIZES = (50, 100, 300, 1000, 3000, 10_000), (FEW, 1000)
+SIZES = (50, FEW, 300, 1000, 3000, 10_000)
 COMPARED = ("macro_accuracy", "rare_accuracy", "revenue_gap")
 
 Runs = dict[str, list[dict[str, float]]]
@@ -87,9 +87,9 @@ def draw(tables: dict[int, dict[str, dict[str, Any]]]) -> Path:
 
 
 def measure(full: bool, seed: int) -> Result:
-    """Measures two sizes with two seeds, or six with five and longer trainings with `full`."""
+    """Measures one size with two seeds, or six with five and longer trainings with `full`."""
     quiet()
-    budget, sizes, count = (FULL, SIZES, 5) if full else (QUICK, QUICK_SIZES, 2)
+    budget, sizes, count = (FULL, SIZES, 5) if full else (BRIEF, (FEW,), 2)
     judge = Judge(budget, seed)
     tables = {size: table(run_arms(size, range(seed, seed + count), judge)) for size in sizes}
     better = {size: ahead(rows) for size, rows in tables.items()}

@@ -13,14 +13,13 @@ from recipes.comparison import policy_twins
 from recipes.comparison.policy_twins import ARMS, EPISODES, GAN, ORACLE, REAL, SMOTE, Budget, Judge
 from recipes.figures import policy_augmentation, policy_fidelity
 
-TINY = Budget(steps=3, adversarial_steps=6, test_copies=8, loop_copies=2, loop_s=5.0)
+TINY = Budget(steps=3, adversarial_steps=6, test_copies=8, loop_copies=2, loop_s=5.0, settle_s=1.0)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(policy_twins, "PARAMETERS", admission_parameters("busy", warmup_s=30.0))
     monkeypatch.setattr(policy_twins, "NUM_SYNTHETIC", 50)
-    monkeypatch.setattr(policy_twins, "SETTLE_S", 1.0)
 
 
 def test_a_record_is_decisions_in_a_row_and_the_oracle_knows_them():

@@ -41,9 +41,11 @@ class DecisionDataset(Dataset):
 
     Args:
         decisions: The decisions.
+        repeats: How often each is in an epoch; of a short record an epoch would begin anew every few steps.
     """
 
-    def __init__(self, decisions: Decisions) -> None:
+    def __init__(self, decisions: Decisions, repeats: int = 1) -> None:
+        self.num_decisions, self.repeats = len(decisions), repeats
         self.columns = {
             "states": torch.from_numpy(np.ascontiguousarray(decisions.states)),
             "masks": torch.from_numpy(np.ascontiguousarray(decisions.masks)),
@@ -51,14 +53,15 @@ class DecisionDataset(Dataset):
         }
 
     def __len__(self) -> int:
-        return len(self.columns["labels"])
+        return self.num_decisions * self.repeats
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return {name: column[index] for name, column in self.columns.items()}
+        return {name: column[index % self.num_decisions] for name, column in self.columns.items()}
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
         """Returns a whole batch at once, which spares collating it entry by entry."""
-        return {name: column[indices] for name, column in self.columns.items()}
+        places = torch.as_tensor(indices) % self.num_decisions
+        return {name: column[places] for name, column in self.columns.items()}
 
 
 def whole_batch(batch: dict[str, Tensor] | list[dict[str, Tensor]]) -> dict[str, Tensor]:

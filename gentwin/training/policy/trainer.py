@@ -13,12 +13,13 @@ from transformers import get_scheduler
 
 from gentwin.models.policy import PolicyTwinModel
 from gentwin.models.policy.modeling_policy import CRITIC, GENERATOR, POLICY
-from gentwin.training.arguments import TwinTrainingArguments
+from gentwin.training.arguments import TwinTrainingArguments, require
 from gentwin.training.policy.arguments import AugmentationArguments
 from gentwin.training.policy.augmentation import Augmentation, make_augmentation, one_hot
 from gentwin.training.policy.data import DecisionDataset, DecisionSplits, whole_batch
 from gentwin.training.trainer import TwinTrainer
 
+EPOCH_STEPS = 1000  # with `max_steps`, an epoch is at least as long: beginning one takes as long as some dozen steps
 ADVERSARIAL_BETAS = (0.0, 0.9)  # of Adam (Gulrajani et al. 2017, algorithm 1)
 
 
@@ -38,6 +39,9 @@ class PolicyTrainer(TwinTrainer):
         enrichment: How the training decisions are enriched.
         run_arguments: From `result_arguments`, kept in every checkpoint to be compared when the run is resumed.
         augmentation: In place of the one that `enrichment` names, for comparisons.
+
+    Raises:
+        ArgumentsError: If there are fewer training decisions than in a batch.
     """
 
     model: PolicyTwinModel
@@ -57,7 +61,11 @@ class PolicyTrainer(TwinTrainer):
         args.remove_unused_columns = False  # batches come as columns already
         if enrichment.adversarial_steps:
             args.ddp_find_unused_parameters = True  # each loss leaves weights of the others idle
-        train, validation = DecisionDataset(splits.train), DecisionDataset(splits.validation)
+        number, batch = len(splits.train), args.global_batch_size
+        limit = f"at most the number of training decisions, {number}"
+        require(batch <= number, "global_batch_size", limit, batch, "choose a smaller one, or record more")
+        repeats = -(-min(EPOCH_STEPS, args.max_steps) * batch // number) if args.max_steps > 0 else 1
+        train, validation = DecisionDataset(splits.train, repeats), DecisionDataset(splits.validation)
         super().__init__(
             model,
             args,
