@@ -17,7 +17,7 @@ import gentwin
 from gentwin.models import PolicyTwinModel
 from gentwin.training.checkpoints import list_checkpoints
 from tests.datasets.decision_samples import RESOURCES, record
-from tests.training.conftest import ROOT
+from tests.training.conftest import ROOT, run_recipe
 
 CONFIG = {
     "data_path": "record.parquet",
@@ -136,6 +136,32 @@ def test_augmentations_are_resumed_and_one_seed_gives_one_result(here: Path, pla
     one, other, without = weights(whole), weights(again), weights(plain)
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
     assert any(not torch.equal(one[name], without[name]) for name in one)
+
+
+def run_two(folder: Path, output: str, *arguments: str) -> Path:
+    """Runs the recipe in two processes and returns the output folder."""
+    launcher = ("--config_file", str(ROOT / "recipes/accelerate/multi_cpu.yaml"), "--num_processes", "2")
+    words = ("--config", "policy.yaml", "--output_dir", f"outputs/{output}", *arguments)
+    found = run_recipe(folder, *words, launcher=launcher)
+    assert found.returncode == 0, found.stdout + found.stderr
+    return folder / "outputs" / output
+
+
+def test_two_processes_give_the_result_of_one(place: Path, plain: Path):
+    one, two = weights(plain), weights(run_two(place, "two"))
+    for name, tensor in one.items():
+        assert tensor.numpy() == pytest.approx(two[name].numpy(), rel=1e-3, abs=1e-4), name
+
+
+def test_two_processes_draw_decisions_of_their_own_and_go_on_with_them(place: Path):
+    arguments = ("--augmentation", "pseudo_labels")
+    whole = run_two(place, "two_drawn", *arguments)
+    states = [torch.load(whole / f"checkpoint-4/rng_state_{rank}.pth", weights_only=False)["cpu"] for rank in range(2)]
+    assert not torch.equal(*states)
+    shutil.copytree(whole / "checkpoint-4", place / "outputs/two_resumed/checkpoint-4")
+    resumed = run_two(place, "two_resumed", *arguments, "--resume_from_checkpoint", "true")
+    one, other = weights(whole), weights(resumed)
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class PolicyRun(TwinRun):
             made = score_synthetic(twin, twin.augment(NUM_SYNTHETIC, generator), splits.train)
             figures |= {f"generator_{name}": value for name, value in made.items()}
         captions = write_policy_plots(folder, scores, self.trainer.state.log_history)
-        warnings = few_steps(self.trainer.state.global_step, "raise `max_steps` or `num_train_epochs`")
+        warnings = few_steps(self.trainer.state.global_step, self.trainer.args.max_steps)
         arguments = self.data, self.enrichment
         write_policy_card(folder, twin, splits, arguments, scores, figures, siblings, run, captions, warnings)
         facts = {**run, "faults": dict(splits.train.faults), "evaluation_s": round(time.perf_counter() - begin, 1)}

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import get_scheduler
+from transformers import TrainerCallback, get_scheduler
 
 from gentwin.models.policy import PolicyTwinModel
 from gentwin.models.policy.modeling_policy import CRITIC, GENERATOR, POLICY
@@ -21,6 +22,19 @@ from gentwin.training.trainer import TwinTrainer
 
 EPOCH_STEPS = 1000  # with `max_steps`, an epoch is at least as long: beginning one takes as long as some dozen steps
 ADVERSARIAL_BETAS = (0.0, 0.9)  # of Adam (Gulrajani et al. 2017, algorithm 1)
+
+
+class DrawsOfProcess(TrainerCallback):
+    """Lets every process of a run draw synthetic decisions of its own; those of a single one are as they were.
+
+    Weights are made before, with the same seed everywhere, and so is the order of the records. What a checkpoint holds
+    of random generators, one state for each process, is read after this.
+    """
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        if args.world_size > 1:
+            sequence = np.random.SeedSequence([args.seed, args.process_index])
+            torch.manual_seed(int(sequence.generate_state(1)[0]))
 
 
 class PolicyTrainer(TwinTrainer):
@@ -75,10 +89,12 @@ class PolicyTrainer(TwinTrainer):
             eval_dataset=validation,
             data_collator=whole_batch,
         )
+        self.add_callback(DrawsOfProcess)
 
     def count(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Returns the number of decisions in a batch."""
-        return torch.tensor(len(inputs["states"]), device=inputs["states"].device)
+        """Returns what the decisions of a batch count together: 1 for each, and for synthetic ones their weight."""
+        states = inputs["states"]
+        return inputs["weights"].sum() if "weights" in inputs else torch.tensor(len(states), device=states.device)
 
     def train(self, resume_from_checkpoint: str | Path | None = None, **kwargs: Any) -> Any:
         """Fits the statistics, trains, and calibrates the confidence of the result.
