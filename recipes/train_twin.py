@@ -36,6 +36,7 @@ import torch
 from transformers.utils import logging
 
 from gentwin.datasets import TransitionError
+from gentwin.hub import CheckpointError
 from gentwin.signaling.errors import SignalingError
 from gentwin.training import ArgumentsError, given_arguments, parse_arguments, prepare_output_dir
 from gentwin.training.checkpoints import sibling_arguments
@@ -65,7 +66,7 @@ def prepare_or_exit(argv: list[str]) -> tuple:
     """Does what `prepare` does, or ends the program with one message and nothing written."""
     try:
         return prepare(argv)
-    except (ArgumentsError, TransitionError, SignalingError, FileNotFoundError) as error:
+    except (ArgumentsError, CheckpointError, TransitionError, SignalingError, FileNotFoundError) as error:
         raise Refused(f"train_twin.py: {error}") from None
 
 
@@ -87,6 +88,7 @@ def main(argv: list[str]) -> None:
         "seed": training.seed,
         "fingerprint": run.fingerprint,
         "splits": run.describe_splits(),
+        "began": run.transfer.describe(),
     }
     if training.should_save:
         report(run, Path(training.output_dir), given, siblings, facts)

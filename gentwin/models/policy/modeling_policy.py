@@ -91,6 +91,10 @@ class PolicyTwinModel(TwinModel):
         self.register_buffer("action_shares", torch.full((self.num_slices + 1,), 1 / (self.num_slices + 1)))
         self.post_init()
 
+    def weight_layers(self) -> list[list[nn.Parameter]]:
+        """Returns the weights of the classifier's layers; generator and critic are in none."""
+        return self.classifier.weight_layers()
+
     def forward(
         self,
         states: Tensor,
@@ -196,6 +200,22 @@ class PolicyTwinModel(TwinModel):
         counts = torch.bincount(labels, minlength=self.num_slices + 1)
         self.action_shares.copy_(counts / counts.sum())
         self.mark_fitted()
+
+    @torch.no_grad()
+    def follow_record(self, states: Tensor, labels: Tensor) -> None:
+        """Makes synthetic decisions go where other training data have been; standardisation stays, so the weights keep
+        their meaning.
+
+        Args:
+            states: `(B, K, S)`.
+            labels: `(B,)` actions taken, whose shares become those of synthetic decisions.
+        """
+        self.require_fitted()
+        known = self.space.longest.clone()
+        self.space.fit(states)
+        self.space.longest.copy_(self.space.longest.maximum(known))
+        counts = torch.bincount(labels, minlength=self.num_slices + 1)
+        self.action_shares.copy_(counts / counts.sum())
 
     @torch.no_grad()
     def calibrate(self, states: Tensor, masks: Tensor, labels: Tensor) -> None:

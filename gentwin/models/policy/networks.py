@@ -22,6 +22,10 @@ def dense(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU, **options
     return nn.Sequential(*layers)
 
 
+def _weights(layers: Sequence[Sequence[nn.Module]]) -> list[list[nn.Parameter]]:
+    return [[weight for module in layer for weight in module.parameters()] for layer in layers]
+
+
 class StateEncoder(nn.Module):
     """Turns states and masks into standardised features, with statistics that all slices share.
 
@@ -95,6 +99,12 @@ class SharedClassifier(nn.Module):
         self.none_score = nn.Linear(sizes[-1], 1)
         self.reset_parameters()
 
+    def weight_layers(self) -> list[list[nn.Parameter]]:
+        """Returns the weights of the layers, lowest first; that of the action none is beside the last hidden one."""
+        hidden = [[module] for module in (*self.slice_layers, *self.score_layers) if isinstance(module, nn.Linear)]
+        hidden[-1].append(self.none_layers)
+        return _weights([*hidden, [self.score, self.direct, self.none_score]])
+
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Fills in the constants; layers reset themselves."""
@@ -119,6 +129,10 @@ class JointClassifier(nn.Module):
         super().__init__()
         self.layers = dense([encoder.num_flat, *sizes])
         self.output = nn.Linear(sizes[-1], encoder.num_slices + 1)
+
+    def weight_layers(self) -> list[list[nn.Parameter]]:
+        """Returns the weights of the layers, lowest first."""
+        return _weights([[module] for module in (*self.layers, self.output) if isinstance(module, nn.Linear)])
 
     def forward(self, own: Tensor, free: Tensor) -> Tensor:
         """Maps features `(B, K, 4)` and `(B, R)` to logits `(B, K + 1)`."""

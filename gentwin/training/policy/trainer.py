@@ -99,6 +99,8 @@ class PolicyTrainer(TwinTrainer):
     def train(self, resume_from_checkpoint: str | Path | None = None, **kwargs: Any) -> Any:
         """Fits the statistics, trains, and calibrates the confidence of the result.
 
+        A twin that is adapted keeps the statistics that its weights rely on.
+
         Args:
             resume_from_checkpoint: A complete checkpoint of the same run.
             **kwargs: As in `Trainer.train`.
@@ -106,6 +108,8 @@ class PolicyTrainer(TwinTrainer):
         records = self._whole(self.train_dataset)
         if not bool(self.model.fitted):
             self.model.fit_normalization(**records)
+        else:
+            self.model.follow_record(records["states"], records["labels"])
         if self._given is None:
             self.augmentation = make_augmentation(self.enrichment.augmentation, self.model, records)
         output = super().train(resume_from_checkpoint, **kwargs)
@@ -154,7 +158,8 @@ class PolicyTrainer(TwinTrainer):
         if self.optimizer is None:
             args, twin = self.args, self.model
             kind, options = self.get_optimizer_cls_and_kwargs(args, twin)
-            groups = [{"params": list(twin.classifier.parameters()), "weight_decay": args.weight_decay}]
+            learnt = [weight for weight in twin.classifier.parameters() if weight.requires_grad]
+            groups = [{"params": learnt, "weight_decay": args.weight_decay}]
             if self.enrichment.adversarial_steps:
                 rates = self.enrichment.generator_learning_rate, self.enrichment.critic_learning_rate
                 for part, rate in zip((twin.generator, twin.critic), rates, strict=True):
