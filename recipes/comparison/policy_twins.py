@@ -18,7 +18,7 @@ from gentwin.models import PolicyTwinConfig, PolicyTwinModel
 from gentwin.models.policy.state_space import QUEUED
 from gentwin.networks.admission import AdmissionNetwork, AdmissionParameters, admission_parameters, resource_demand
 from gentwin.networks.admission.performance import Performance, simulate
-from gentwin.networks.admission.policies import fifo_greedy
+from gentwin.networks.admission.policies import Policy, fifo_greedy
 from gentwin.training import TwinTrainingArguments
 from gentwin.training.policy import AugmentationArguments, DecisionSplits, OracleLabels, PolicyTrainer
 from gentwin.training.policy.evaluation import NUM_SYNTHETIC, score_policy, score_synthetic
@@ -72,9 +72,11 @@ def oracle(states: Tensor, masks: Tensor) -> Tensor:
     return torch.from_numpy(fifo_greedy(PARAMETERS)(states.cpu().double().numpy())).to(states.device)
 
 
-def record_decisions(num_copies: int, num_steps: int, seed: int, parameters: AdmissionParameters) -> Decisions:
-    """Returns decisions of the greedy policy: `num_steps` in a row from each of `num_copies` networks."""
-    network, decide = AdmissionNetwork(parameters, num_copies, num_threads=1), fifo_greedy(parameters)
+def record_decisions(
+    num_copies: int, num_steps: int, seed: int, parameters: AdmissionParameters, policy: Policy | None = None
+) -> Decisions:
+    """Returns decisions of a policy, by default the greedy one: so many in a row from each of `num_copies` networks."""
+    network, decide = AdmissionNetwork(parameters, num_copies, num_threads=1), policy or fifo_greedy(parameters)
     network.reset(np.random.default_rng(seed).integers(2**64, size=num_copies, dtype=np.uint64))
     schema, names = policy_schema(network.schema), [field.name for field in network.schema.state]
     columns = [names.index(field.name) for field in schema.state]
