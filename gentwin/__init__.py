@@ -19,6 +19,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Field": "gentwin.schema",
+    "PolicyTwinConfig": "gentwin.models",
+    "PolicyTwinModel": "gentwin.models",
     "QNetworkConfig": "gentwin.models",
     "QNetworkModel": "gentwin.models",
     "SignalingLstmTwinConfig": "gentwin.models",

@@ -53,6 +53,11 @@ FIGURES = {
     "message-hints": "Whether load-dependent admission follows the hint of the policy.",
     "message-transfer": "Dialogues that a message twin needs to answer as another core does.",
     "message-speed": "Tokens per second and time of an answer of the message twin, beside `generate`, on one core.",
+    "admission-speed": "Events per second of the admission network on one core.",
+    "admission-anchors": "What policies of admission control earn over the load; on the small network, the optimum.",
+    "policy-fidelity": "How well a twin of 1,000 recorded decisions does what the admission policy does.",
+    "policy-augmentation": "What augmentations of recorded decisions are worth to a policy twin.",
+    "slice-transfer": "What a twin of general traffic is worth where there are few data of one type of slice.",
     "core-load": "Many UEs register, open a session and leave at a served twin, beside the reference core (Linux).",
     "import-time": "Seconds `import gentwin` takes.",
 }

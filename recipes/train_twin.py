@@ -41,6 +41,7 @@ import torch
 from transformers.utils import logging
 
 from gentwin.datasets import TransitionError
+from gentwin.hub import CheckpointError
 from gentwin.signaling.errors import SignalingError
 from gentwin.training import ArgumentsError, given_arguments, parse_arguments, prepare_output_dir
 from gentwin.training.checkpoints import sibling_arguments, step_of
@@ -74,7 +75,7 @@ def prepare_or_exit(argv: list[str]) -> tuple:
     """Does what `prepare` does, or ends the program with one message and nothing written."""
     try:
         return prepare(argv)
-    except (ArgumentsError, TransitionError, SignalingError, FileNotFoundError) as error:
+    except (ArgumentsError, CheckpointError, TransitionError, SignalingError, FileNotFoundError) as error:
         refuse(f"train_twin.py: {error}")
 
 
@@ -96,6 +97,7 @@ def main(argv: list[str]) -> None:
         "seed": training.seed,
         "fingerprint": run.fingerprint,
         "splits": run.describe_splits(),
+        "began": run.transfer.describe(),
     }
     if resume is not None and step_of(resume) == run.trainer.state.global_step:
         facts |= before

@@ -189,6 +189,13 @@ class TwinContract:
         with pytest.raises(RuntimeError, match="`fitted`"):
             self.model_class(self.make_config())(**self.make_batch())
 
+    def test_a_weight_is_in_one_layer_at_most(self) -> None:
+        model = self.make_model()
+        layers = model.weight_layers()
+        weights = [id(weight) for layer in layers for weight in layer]
+        assert all(layers) and len(set(weights)) == len(weights)
+        assert set(weights) <= {id(weight) for weight in model.parameters()}
+
     # Training
 
     def test_training_lowers_the_loss(self) -> None:

@@ -260,6 +260,11 @@ def is_transition_file(path: str | os.PathLike) -> bool:
         return False
 
 
+def read_schema(file: pq.ParquetFile, source: str) -> TransitionSchema:
+    """Returns the schema that an open file carries; raises `TransitionError` if it carries none."""
+    return _agree(_read_metadata(file.schema_arrow.metadata or {}, source)[2], None, source)
+
+
 def open_parquet(path: str | os.PathLike) -> pq.ParquetFile:
     """Opens a Parquet file with bounded metadata and verified checksums.
 
@@ -437,18 +442,25 @@ def _parse(table: pa.Table, schema: TransitionSchema, source: str) -> dict[str, 
     return arrays
 
 
-def _slice_index(column: pa.ChunkedArray, slices: tuple[str, ...], rows: Rows) -> np.ndarray:
+def slice_positions(column: pa.ChunkedArray, slices: tuple[str, ...], source: str) -> tuple[np.ndarray, list[str]]:
+    """Returns the position of every row's slice, -1 if it is none of `slices`, and the names of those."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     encoded = column.unify_dictionaries().combine_chunks()
     encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
-    with _refuse_damage(rows.source, "damaged Parquet file"):
+    with _refuse_damage(source, "damaged Parquet file"):
         found = encoded.dictionary.to_pylist()
     lookup = np.array([slices.index(name) if name in slices else -1 for name in found], dtype=np.int64)
-    slice_index = lookup[encoded.indices.to_numpy()]
+    positions = lookup[encoded.indices.to_numpy()]
+    unknown = np.unique(encoded.indices.to_numpy()[positions < 0])
+    return positions, [str(found[index]) for index in unknown]
+
+
+def _slice_index(column: pa.ChunkedArray, slices: tuple[str, ...], rows: Rows) -> np.ndarray:
+    slice_index, _ = slice_positions(column, slices, rows.source)
     if (slice_index < 0).any():
         row = int(np.argmax(slice_index < 0))
-        name = encoded[row].as_py()
-        remedy = f"rename it or give a schema with it{did_you_mean(str(name), slices, otherwise='')}"
+        name = column[row].as_py()
+        remedy = f"rename it or give a schema with it{did_you_mean(str(name), list(slices), otherwise='')}"
         rows.fail("slice", row, f"unknown slice {name!r}, the schema has {', '.join(slices)}", remedy)
     return slice_index

@@ -7,6 +7,8 @@ from gymnasium.envs.registration import register, registry
 __all__ = [
     "RanSlicingEnv",
     "RanSlicingVectorEnv",
+    "SliceAdmissionEnv",
+    "SliceAdmissionVectorEnv",
     "TransitionRecorder",
     "TwinSlicingEnv",
     "TwinSlicingVectorEnv",
@@ -16,6 +18,8 @@ __all__ = [
 _MODULES = {
     "RanSlicingEnv": "ran_slicing",
     "RanSlicingVectorEnv": "ran_slicing",
+    "SliceAdmissionEnv": "slice_admission",
+    "SliceAdmissionVectorEnv": "slice_admission",
     "TransitionRecorder": "recorder",
     "TwinSlicingEnv": "twin_slicing",
     "TwinSlicingVectorEnv": "twin_slicing",
@@ -24,7 +28,8 @@ _MODULES = {
 
 def register_environments() -> None:
     """Registers the environments with Gymnasium; done by importing this package."""
-    for name, module in (("RanSlicing", "ran_slicing"), ("TwinSlicing", "twin_slicing")):
+    for name in ("RanSlicing", "SliceAdmission", "TwinSlicing"):
+        module = _MODULES[f"{name}Env"]
         if f"gentwin/{name}-v0" not in registry:
             register(
                 id=f"gentwin/{name}-v0",

@@ -30,10 +30,10 @@ UNBOUNDED = float(np.finfo(np.float32).max)
 class TransitionRecorder(VectorWrapper):
     """Writes every transition of a batched environment to Parquet; the environment behaves as before.
 
-    An environment of a sliced network has a `schema` and says every state, context and outcome field in `info`, as an
-    array `(num_envs, num_slices)` under the field's name; its `action_values(actions)` gives the action fields
-    `(num_envs, num_slices, num_action)`. Any other environment is recorded as one slice: `obs_0`, … and `action` or
-    `action_0`, … from its spaces, outcome `reward` and `terminated`.
+    An environment of a sliced network has a `schema` and says every state, context and outcome field in `info` under
+    the field's name, as an array `(num_envs, num_slices)`, or `(num_envs,)` where all slices have the same value; its
+    `action_values(actions)` gives the action fields `(num_envs, num_slices, num_action)`. Any other environment is
+    recorded as one slice: `obs_0`, … and `action` or `action_0`, … from its spaces, outcome `reward` and `terminated`.
 
     Every episode of every copy has its own number. The step in which Gymnasium resets a copy is not a transition and is
     left out. The file appears at `close`, complete; after a crash there is only `<path>.partial`, which cannot be read.
@@ -281,15 +281,18 @@ class _SlicingAdapter:
         return self._fields(infos, self.schema.outcome)
 
     def _fields(self, infos: Mapping[str, Any], fields: tuple[Field, ...]) -> np.ndarray:
-        num_slices, columns = len(self.schema.slices), []
+        num_copies, num_slices, columns = getattr(self.env, "num_envs", 1), len(self.schema.slices), []
         for field in fields:
             if field.name not in infos:
                 raise TransitionError(
                     f"`info` lacks field `{field.name}`; the environment must report its whole schema."
                 )
-            columns.append(np.asarray(infos[field.name], np.float32).reshape(-1, num_slices))
+            values = np.asarray(infos[field.name], np.float32)
+            # One number per copy is about the whole network: the same for every slice.
+            per_slice = values.reshape(num_copies, -1)
+            columns.append(np.broadcast_to(per_slice, (num_copies, num_slices)))
         if not columns:
-            return np.zeros((getattr(self.env, "num_envs", 1), num_slices, 0), np.float32)
+            return np.zeros((num_copies, num_slices, 0), np.float32)
         return np.stack(columns, axis=-1)
 
 

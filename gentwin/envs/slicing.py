@@ -12,9 +12,11 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from gentwin.envs.single_copy import SingleCopyEnv
 from gentwin.envs.slicing_reward import RewardShaping, SlicingUtility, default_shaping
+from gentwin.envs.spaces import checked_actions, field_box, observed_names
 from gentwin.networks.slicing import SlicingParameters, allocation_grid, slicing_schema
-from gentwin.schema import did_you_mean, refuse_unknown_keys
+from gentwin.schema import refuse_unknown_keys
 
 REWARDS = ("utility", "shaped")
 
@@ -59,7 +61,7 @@ class SlicingVectorEnv(VectorEnv):
         self.utility = SlicingUtility(weights, parameters.spectral_efficiency_weight)
         self.shaping = _shaping(reward, shaping, parameters.preset, weights)
         self.episode_steps = episode_steps
-        self.observation_fields = _observed(observation_fields, [field.name for field in self.schema.state])
+        self.observation_fields = observed_names(observation_fields, [field.name for field in self.schema.state])
         names = [field.name for field in self.schema.state]
         self._observed = [names.index(name) for name in self.observation_fields]
         self._blocks = np.floor(self.allocations / parameters.resource_block_hz + 1e-9).astype(np.int64)
@@ -126,24 +128,10 @@ class SlicingVectorEnv(VectorEnv):
         return self.allocations[np.asarray(actions)][..., None]
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
-        actions = np.asarray(actions)
-        if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
-            raise ValueError(
-                f"`actions` must be {self.num_envs} integers, got {actions.dtype} of shape {actions.shape}."
-            )
-        if actions.min() < 0 or actions.max() >= len(self.allocations):
-            raise ValueError(
-                f"`actions` must be in 0 … {len(self.allocations) - 1}, got {actions.min()} … {actions.max()}."
-            )
-        return actions
+        return checked_actions(actions, self.num_envs, len(self.allocations))
 
     def _observation_space(self) -> spaces.Box:
-        fields = [self.schema.state[index] for index in self._observed] * self.parameters.num_slices
-        # A space rounds its bounds to float32; a bound rounded inwards would exclude its own value.
-        low = np.nextafter(np.array([field.low for field in fields], np.float32), np.float32(-np.inf))
-        high = np.nextafter(np.array([field.high for field in fields], np.float32), np.float32(np.inf))
-        low = np.where([field.low == 0 for field in fields], np.float32(0), low)
-        return spaces.Box(low, high, dtype=np.float32)
+        return field_box([self.schema.state[index] for index in self._observed] * self.parameters.num_slices)
 
     def _observation(self, state: np.ndarray) -> np.ndarray:
         return state[:, :, self._observed].reshape(self.num_envs, -1).astype(np.float32)
@@ -164,40 +152,12 @@ class SlicingVectorEnv(VectorEnv):
         return info
 
 
-class SlicingEnv(gymnasium.Env):
-    """Base of the scalar environments: the batched environment with one copy."""
-
-    metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's form)
+class SlicingEnv(SingleCopyEnv):
+    """Base of the scalar environments of a sliced network."""
 
     def __init__(self, batched: SlicingVectorEnv) -> None:
-        self.batched = batched
-        self.action_space = batched.single_action_space
-        self.observation_space = batched.single_observation_space
+        super().__init__(batched)
         self.allocations = batched.allocations
-        self.schema = batched.schema
-        self.parameters = batched.parameters
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts a new episode; see Gymnasium."""
-        super().reset(seed=seed)
-        observation, info = self.batched.reset(seed=seed, options=options)
-        return observation[0], _first(info)
-
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Takes `action`, an index into `allocations`; see Gymnasium."""
-        chosen = np.asarray(action)
-        if chosen.size != 1:
-            raise ValueError(
-                f"`action` must be one integer, got {action!r}; `make_vec` makes the form for many copies."
-            )
-        observation, reward, terminated, truncated, info = self.batched.step(chosen.reshape(1))
-        return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), _first(info)
-
-    def action_values(self, action: int) -> np.ndarray:
-        """Returns the bandwidths of `action` in Hz, `(num_slices, 1)`."""
-        return self.batched.action_values(np.asarray(action))
 
 
 def refuse_foreign_arguments(given: dict[str, Any], foreign: dict[str, str], where: str) -> None:
@@ -205,10 +165,6 @@ def refuse_foreign_arguments(given: dict[str, Any], foreign: dict[str, str], whe
     for name, remedy in foreign.items():
         if name in given:
             raise TypeError(f"`{name}` is not an argument of {where}, got {given[name]!r}; {remedy}.")
-
-
-def _first(info: dict[str, Any]) -> dict[str, Any]:
-    return {key: values[0] if values.ndim > 1 else values[0].item() for key, values in info.items()}
 
 
 def _shaping(
@@ -224,19 +180,6 @@ def _shaping(
             raise ValueError(f"`shaping` must give the numbers {known}, got {shaping!r}.")
         return RewardShaping(**shaping)
     return shaping or default_shaping(preset, weights)
-
-
-def _observed(fields: tuple[str, ...] | str, known: list[str]) -> tuple[str, ...]:
-    if fields == "all":
-        return tuple(known)
-    if isinstance(fields, str) or not fields:
-        raise ValueError(f"`observation_fields` must be 'all' or names from {known}, got {fields!r}.")
-    for name in fields:
-        if name not in known:
-            raise ValueError(
-                f"`observation_fields` must be 'all' or names from {known}, got {name!r}{did_you_mean(name, known)}"
-            )
-    return tuple(fields)
 
 
 def check_finite(name: str, values: np.ndarray) -> None:

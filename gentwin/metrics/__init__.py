@@ -1,6 +1,7 @@
 """Scores of twins: distributions, roll-outs, rankings of policies, answers of a core, and the baselines to beat."""
 
 from gentwin.metrics.baselines import GradientBoosting, NearestNeighbours, Persistence
+from gentwin.metrics.decisions import copy_rate, expected_calibration_error, macro_accuracy
 from gentwin.metrics.distributions import coverage, crps_from_samples, energy_distance, interval_coverage, pit
 from gentwin.metrics.ranking import bootstrap_interval, interquartile_mean, spearman, top1_regret
 from gentwin.metrics.rollouts import (
@@ -35,13 +36,16 @@ __all__ = [
     "Share",
     "TwinForecaster",
     "bootstrap_interval",
+    "copy_rate",
     "coverage",
     "crps_from_samples",
     "elements",
     "energy_distance",
+    "expected_calibration_error",
     "interquartile_mean",
     "interval_coverage",
     "kind_of",
+    "macro_accuracy",
     "paired",
     "pit",
     "ratio_interval",

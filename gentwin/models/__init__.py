@@ -5,6 +5,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from gentwin.models.auto import from_pretrained, register_twin
 from gentwin.models.configuration_twin import TwinConfig
 from gentwin.models.modeling_twin import TwinModel
+from gentwin.models.policy import PolicyTwinConfig, PolicyTwinModel
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.models.signaling import (
     SignalingLstmTwinConfig,
@@ -18,6 +19,8 @@ from gentwin.models.slice_mean import SliceMeanTwinConfig, SliceMeanTwinModel
 from gentwin.models.slice_transformer import SliceTransformerTwinConfig, SliceTransformerTwinModel
 
 __all__ = [
+    "PolicyTwinConfig",
+    "PolicyTwinModel",
     "QNetworkConfig",
     "QNetworkModel",
     "SignalingLstmTwinConfig",
@@ -37,6 +40,7 @@ __all__ = [
     "register_twin",
 ]
 
+register_twin(PolicyTwinModel)
 register_twin(QNetworkModel)
 register_twin(SignalingLstmTwinForCausalLM, AutoModelForCausalLM)
 register_twin(SignalingTwinForCausalLM, AutoModelForCausalLM)

@@ -182,9 +182,18 @@ class DynamicsTwin(TwinModel):
         features = self.field_encoder(values)
         for heads, part in self._heads_with(labels):
             heads.scale.fit(part, features)
-        starts = torch.linspace(0, len(values) - 1, NUM_START_STATES, device=values.device).long()
-        self.start_states.copy_(values[starts, :, : self.start_states.shape[-1]])
+        self.keep_starts(values[..., : self.start_states.shape[-1]])
         self.mark_fitted()
+
+    @torch.no_grad()
+    def keep_starts(self, states: Tensor) -> None:
+        """Keeps 256 of some states as those to start from, evenly spread over them.
+
+        Args:
+            states: `(R, N, S)` in physical units.
+        """
+        starts = torch.linspace(0, len(states) - 1, NUM_START_STATES, device=states.device).long()
+        self.start_states.copy_(states[starts])
 
     @torch.no_grad()
     def widen_ranges(self, labels: Tensor, mask: Tensor | None = None) -> None:

@@ -70,6 +70,14 @@ class TwinModel(PreTrainedModel):
             )
         self._is_known_fitted = True
 
+    def weight_layers(self) -> list[list[nn.Parameter]]:
+        """Returns the weights of the layers, the lowest first and those that give the output last.
+
+        An adaptation counts layers like this, see `gentwin.training.adapt`. Weights that are in none, such as those of
+        a generator beside the twin, are learnt in any case. A twin without layers has none.
+        """
+        return []
+
     def _init_weights(self, module: nn.Module) -> None:
         if module is self and self.has_statistics and not getattr(self.fitted, "_is_hf_initialized", False):
             self.fitted.fill_(False)

@@ -3,11 +3,13 @@
 What is about twins of slice dynamics is here, what is about message twins in `gentwin.training.signaling`.
 """
 
+from gentwin.training.adaptation import Adaptation, adapt
 from gentwin.training.arguments import (
     ArgumentsError,
     DataArguments,
     EvaluationArguments,
     ModelArguments,
+    TransferArguments,
     TwinTrainingArguments,
     given_arguments,
     parse_arguments,
@@ -21,6 +23,7 @@ from gentwin.training.model_card import write_model_card
 from gentwin.training.trainer import TwinTrainer
 
 __all__ = [
+    "Adaptation",
     "ArgumentsError",
     "DataArguments",
     "DynamicsTrainer",
@@ -28,8 +31,10 @@ __all__ = [
     "EvaluationArguments",
     "ModelArguments",
     "Splits",
+    "TransferArguments",
     "TwinTrainer",
     "TwinTrainingArguments",
+    "adapt",
     "build_twin",
     "check_arguments",
     "evaluate_twin",

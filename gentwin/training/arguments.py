@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,20 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import torch
-import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from gentwin.datasets.converters import LAYOUTS
 from gentwin.schema import did_you_mean
+from gentwin.training.command_line import (
+    ArgumentsError,
+    about,
+    as_command_line,
+    read_yaml,
+    require,
+    take_entries,
+    take_option,
+    with_entry,
+)
 from gentwin.yaml_text import load_yaml
 
 CONFIG_KEY = "model_config"
@@ -32,24 +40,9 @@ SHOWN_TRAINING_FIELDS = (
 _TRAINING_FIELDS = {entry.name for entry in dataclasses.fields(TrainingArguments)}
 
 
-class ArgumentsError(ValueError):
-    """Arguments that are unknown, malformed, out of range, or contradict each other or the data."""
-
-
 def num_cores() -> int:
     """Returns the number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def about(help_text: str) -> dict[str, str]:
-    """Returns the metadata of a field that `--help` shows."""
-    return {"help": help_text}
-
-
-def require(condition: bool, name: str, constraint: str, value: Any, remedy: str = "") -> None:
-    """Raises `ArgumentsError` naming the argument, the constraint and the value unless `condition` holds."""
-    if not condition:
-        raise ArgumentsError(f"`{name}` must be {constraint}, got {value!r}{'; ' + remedy if remedy else ''}.")
 
 
 @dataclass
@@ -62,7 +55,10 @@ class DataArguments:
 
     _argument_group_name = "data"
     # The record itself is known by its fingerprint.
-    shaping: ClassVar = ("validation_size", "test_size", "split_seed", "sequence_length", "sequence_stride")
+    shaping: ClassVar = (
+        *("validation_size", "test_size", "split_seed", "train_episodes"),
+        *("sequence_length", "sequence_stride"),
+    )
     compared: ClassVar = ("data_path", "data_layout")
 
     data_path: str = field(
@@ -90,6 +86,9 @@ class DataArguments:
     split_seed: int = field(
         default=0, metadata=about("Seed of the division into training, validation and test episodes.")
     )
+    train_episodes: int | None = field(
+        default=None, metadata=about("Number of training episodes that are used, the first ones; all by default.")
+    )
     sequence_length: int = field(default=50, metadata=about("Steps of a training sequence."))
     sequence_stride: int | None = field(
         default=None,
@@ -106,6 +105,8 @@ class DataArguments:
         for name in ("validation_size", "test_size"):
             value = getattr(self, name)
             require(0 < value < 1 or (value >= 1 and value == int(value)), name, "a share below 1 or a number", value)
+        few = self.train_episodes
+        require(few is None or few >= 1, "train_episodes", "at least 1", few)
         require(self.sequence_length >= 2, "sequence_length", "at least 2", self.sequence_length)
         if self.sequence_stride is None:
             self.sequence_stride = self.sequence_length // 2
@@ -138,6 +139,57 @@ class ModelArguments:
             self.model_config = load_yaml(self.model_config)
         self.model_config = self.model_config or {}
         require(isinstance(self.model_config, dict), CONFIG_KEY, "a mapping", self.model_config)
+
+
+@dataclass
+class TransferArguments:
+    """What a twin begins with, and what of it is learnt; the same for twins of every family.
+
+    Raises:
+        ArgumentsError: If a value is out of range, or there is nothing to transfer from.
+    """
+
+    _argument_group_name = "transfer"
+    shaping: ClassVar = ("init_from", "freeze_layers", "lora_rank", "lora_alpha")
+
+    init_from: str | None = field(
+        default=None,
+        metadata=about("Trained twin to begin with: a folder or `gentwin/<name>`. `none` to train from scratch."),
+    )
+    freeze_layers: int = field(
+        default=0, metadata=about("Lowest layers that stay as they are; that of the output is learnt in any case.")
+    )
+    lora_rank: int = field(
+        default=0,
+        metadata=about(
+            "Rank of adapters (LoRA, needs peft) that are learnt in place of the layers below the output, merged in "
+            "the end."
+        ),
+    )
+    lora_alpha: float | None = field(
+        default=None, metadata=about("What adapters are scaled by, over their rank; twice the rank by default.")
+    )
+
+    def __post_init__(self) -> None:
+        if str(self.init_from).lower() == "none":  # the way to undo the choice of a YAML file
+            self.init_from = None
+        for name in ("freeze_layers", "lora_rank"):
+            value = getattr(self, name)
+            require(value >= 0, name, "at least 0", value)
+            require(value == 0 or self.init_from is not None, name, "0 without `init_from`", value)
+        both = self.freeze_layers and self.lora_rank
+        require(not both, "lora_rank", "0 with `freeze_layers`", self.lora_rank, "adapters freeze all layers")
+        require(self.lora_alpha is None or self.lora_alpha > 0, "lora_alpha", "above 0", self.lora_alpha)
+
+    def describe(self) -> str:
+        """Returns what the twin began with as a sentence for its card; nothing if it was trained from scratch."""
+        if self.init_from is None:
+            return ""
+        how = f", its {self.freeze_layers} lowest layers kept" if self.freeze_layers else ""
+        how = f", adapted by adapters of rank {self.lora_rank}" if self.lora_rank else how
+        path = Path(self.init_from)
+        is_here = path.is_absolute() and path.is_relative_to(Path.cwd())
+        return f"It began as `{path.relative_to(Path.cwd()) if is_here else self.init_from}`{how}. "
 
 
 @dataclass
@@ -272,7 +324,7 @@ class TwinTrainingArguments(TrainingArguments):
         return min(1, super().n_gpu)
 
 
-ARGUMENT_CLASSES = (DataArguments, ModelArguments, EvaluationArguments, TwinTrainingArguments)
+ARGUMENT_CLASSES = (DataArguments, ModelArguments, TransferArguments, EvaluationArguments, TwinTrainingArguments)
 
 
 class _Parser(HfArgumentParser):
@@ -296,7 +348,7 @@ def parse_arguments(
         argv: Command line without the program's name.
         default_config: YAML file if there is no `--config`.
         description: Shown by `--help`.
-        classes: Dataclasses of arguments; by default those of data, model, evaluation and training of a twin.
+        classes: Dataclasses of arguments; by default those of a twin of slice dynamics.
 
     Returns:
         An object of each class, checked.
@@ -351,8 +403,8 @@ def read_setting(argv: Sequence[str], default_config: str | Path, name: str) -> 
         FileNotFoundError: If there is no such YAML file.
         ArgumentsError: If it is not YAML, or not a mapping.
     """
-    config, argv = _take_option(list(argv), "--config", str(default_config))
-    value, _ = _take_option(argv, f"--{name}", "")
+    config, argv = take_option(list(argv), "--config", str(default_config))
+    value, _ = take_option(argv, f"--{name}", "")
     return value or read_yaml(config).get(name)
 
 
@@ -374,39 +426,21 @@ def _mapping_names(classes: tuple[type, ...]) -> list[str]:
 
 def _complete_line(argv: Sequence[str], default_config: str | Path, classes: tuple[type, ...]) -> list[str]:
     """Returns the values of the YAML file as a command line, followed by those of `argv`, which win."""
-    config, argv = _take_option(list(argv), "--config", str(default_config))
+    config, argv = take_option(list(argv), "--config", str(default_config))
     defaults = read_yaml(config)
     known = _known_names(classes)
     for key in defaults:
         if key not in known:
             raise ArgumentsError(f"{config}: `{key}` is not an argument{did_you_mean(str(key), known)}")
     for name in _mapping_names(classes):
-        entries, argv = _take_entries(argv, name)
+        entries, argv = take_entries(argv, name)
         for path, value in entries.items():
-            defaults = _with_entry(defaults, f"{name}.{path}", value)
-    words = [*_as_command_line(defaults), *argv]
+            defaults = with_entry(defaults, f"{name}.{path}", value)
+    words = [*as_command_line(defaults), *argv]
     given = [word.partition("=")[0].replace("-", "_") for word in words]
     if TwinTrainingArguments in classes and "__per_device_train_batch_size" in given:
         raise ArgumentsError("`per_device_train_batch_size` follows from `global_batch_size`; give that one instead.")
     return words
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Returns the mapping in a YAML file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ArgumentsError: If it is not YAML, or not a mapping.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"`--config` must be a YAML file, got {str(path)!r}, which does not exist.")
-    try:
-        values = load_yaml(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ArgumentsError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(values or {}, dict):
-        raise ArgumentsError(f"{path} must hold `key: value` lines, got a {type(values).__name__}.")
-    return dict(values or {})
 
 
 def _make_parser(default_config: str | Path, description: str, classes: tuple[type, ...]) -> _Parser:
@@ -428,53 +462,3 @@ def _make_parser(default_config: str | Path, description: str, classes: tuple[ty
         action.option_strings = action.option_strings[:1] if action.dest != "help" else action.option_strings
         action.metavar = None if action.choices else action.metavar or action.dest.rpartition("_")[2].upper()
     return parser
-
-
-def _take_option(argv: list[str], name: str, default: str) -> tuple[str, list[str]]:
-    """Removes `name VALUE` or `name=VALUE` from `argv`; the last one counts."""
-    value, rest = default, []
-    words = iter(argv)
-    for word in words:
-        if word == name:
-            value = next(words, None)
-            if value is None:
-                raise ArgumentsError(f"`{name}` must be followed by a value; see --help.")
-        elif word.startswith(f"{name}="):
-            value = word.partition("=")[2]
-        else:
-            rest.append(word)
-    return value, rest
-
-
-def _take_entries(argv: list[str], field_name: str) -> tuple[dict[str, Any], list[str]]:
-    """Removes `--FIELD.KEY VALUE` from `argv` and returns `{KEY: VALUE}`, values read as YAML."""
-    names = sorted({word.partition("=")[0] for word in argv if word.startswith(f"--{field_name}.")})
-    entries = {}
-    for name in names:
-        text, argv = _take_option(argv, name, "")
-        entries[name.partition(".")[2]] = load_yaml(text)
-    return entries, argv
-
-
-def _with_entry(values: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Returns nested mappings with the entry at `path`, such as `fit.num_updates`, set."""
-    key, _, rest = path.partition(".")
-    if rest:
-        nested = values.get(key) or {}
-        require(isinstance(nested, dict), key, "a mapping", nested)
-        value = _with_entry(nested, rest, value)
-    return {**values, key: value}
-
-
-def _as_command_line(values: dict[str, Any]) -> list[str]:
-    """Returns YAML values as a command line, so that both pass the same conversion and checks."""
-    words: list[str] = []
-    for key, value in values.items():
-        if value is None:
-            continue
-        words.append(f"--{key}")
-        if isinstance(value, dict):
-            words.append(json.dumps(value))
-        else:
-            words += [str(item) for item in (value if isinstance(value, list) else [value])]
-    return words

@@ -66,8 +66,10 @@ def load_splits(arguments: DataArguments) -> Splits:
             f"{num_episodes} episodes; "
             + ("record at least 3." if num_episodes < 3 else "`--validation_size 1 --test_size 1` would do.")
         )
-    parts = record.split([num_episodes - sum(counts), *counts], seed=arguments.split_seed)
-    return Splits(*parts, fingerprint=record.fingerprint())
+    train, *others = record.split([num_episodes - sum(counts), *counts], seed=arguments.split_seed)
+    if arguments.train_episodes is not None:
+        train = train.select(train.episodes[: arguments.train_episodes])
+    return Splits(train, *others, fingerprint=record.fingerprint())
 
 
 def _count(size: float, num_episodes: int) -> int:

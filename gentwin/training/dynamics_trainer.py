@@ -88,12 +88,18 @@ class DynamicsTrainer(TwinTrainer):
     def train(self, resume_from_checkpoint: str | Path | None = None, **kwargs: Any) -> Any:
         """Fits normalisation, trains, and fits the joint noise of the result.
 
+        A twin that is adapted keeps its normalisation, which its weights rely on; its ranges are widened.
+
         Args:
             resume_from_checkpoint: A complete checkpoint of the same run.
             **kwargs: As in `Trainer.train`.
         """
+        record = self._record_tensors(self.train_record)
         if not bool(self.model.fitted):
-            self.model.fit_normalization(**self._record_tensors(self.train_record))
+            self.model.fit_normalization(**record)
+        else:
+            self.model.widen_ranges(record["labels"])
+            self.model.keep_starts(record["states"].flatten(0, 1))
         output = super().train(resume_from_checkpoint, **kwargs)
         self.model.eval()
         generator = torch.Generator(self.model.device).manual_seed(self.args.seed)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gentwin.training.arguments import read_setting
+from gentwin.models.modeling_twin import TwinModel
+from gentwin.training.arguments import TransferArguments, TwinTrainingArguments, read_setting
 from gentwin.training.checkpoints import result_arguments
 from gentwin.training.trainer import TwinTrainer
+from gentwin.training.transfer import merge_adapters
 
 MODEL_TYPE = "model_type"
 # Where the family of twins is whose `model_type` begins like this; the first one that does counts.
 _FAMILIES = (
+    ("gentwin_policy", "gentwin.training.policy.family", "PolicyRun"),
     ("gentwin_signaling", "gentwin.training.signaling.family", "SignalingRun"),
     ("", "gentwin.training.dynamics", "DynamicsRun"),
 )
@@ -29,6 +33,7 @@ class TwinRun(ABC):
     Attributes:
         argument_classes: Dataclasses of the arguments; the last but one is that of the evaluation, with
             `sibling_runs`, and the last that of the training.
+        transfer: What the twin begins with, and what of it is learnt.
         trainer: Of the twin.
         fingerprint: Of the data.
 
@@ -38,11 +43,24 @@ class TwinRun(ABC):
     """
 
     argument_classes: ClassVar[tuple[type, ...]]
+    transfer: TransferArguments
     trainer: TwinTrainer
     fingerprint: str
 
     @abstractmethod
     def __init__(self, arguments: Sequence[Any]) -> None: ...
+
+    @staticmethod
+    def copy_for(twin: TwinModel, train: Any) -> TwinModel:
+        """Returns a copy of a twin for data in memory, for `gentwin.training.adapt`, whose arguments these are."""
+        return copy.deepcopy(twin)
+
+    @staticmethod
+    @abstractmethod
+    def make_trainer(
+        twin: TwinModel, train: Any, validation: Any, training: TwinTrainingArguments, sequence_length: int | None
+    ) -> TwinTrainer:
+        """Returns the trainer of such a copy."""
 
     @staticmethod
     def shaping(arguments: Sequence[Any]) -> dict[str, Any]:
@@ -54,7 +72,8 @@ class TwinRun(ABC):
         """Returns how large each part of the data is."""
 
     def save(self) -> None:
-        """Saves the trained twin into the output folder; on the main process only."""
+        """Saves the trained twin, adapters merged, into the output folder; on the main process only."""
+        merge_adapters(self.trainer.model)
         self.trainer.save_model()
 
     @abstractmethod
@@ -79,6 +98,10 @@ def run_class(argv: Sequence[str], default_config: str | Path) -> type[TwinRun]:
         ArgumentsError: If the YAML file cannot be read.
         FileNotFoundError: If there is no such file.
     """
-    model_type = str(read_setting(argv, default_config, MODEL_TYPE))
+    return family_of(str(read_setting(argv, default_config, MODEL_TYPE)))
+
+
+def family_of(model_type: str) -> type[TwinRun]:
+    """Returns the kind of run of the family of twins that a `model_type` is of."""
     _, module, name = next(entry for entry in _FAMILIES if model_type.startswith(entry[0]))
     return getattr(import_module(module), name)

@@ -275,11 +275,11 @@ def _data(splits: Splits, data: DataArguments) -> str:
 
 
 def training_section(run: Mapping[str, Any]) -> str:
-    """Returns how a twin was trained: command, time, machine, versions."""
+    """Returns how a twin was trained: command, what it began as, time, machine, versions."""
     versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
     return (
-        f"```bash\n{run['command']}\n```\n\nTook {run['training_s']:.0f} s on {run['hardware']}; seed {run['seed']}. "
-        f"All arguments are in `{ARGUMENTS_NAME}`. Versions: {versions}."
+        f"```bash\n{run['command']}\n```\n\n{run['began']}Took {run['training_s']:.0f} s on {run['hardware']}; seed "
+        f"{run['seed']}. All arguments are in `{ARGUMENTS_NAME}`. Versions: {versions}."
     )
 
 

@@ -47,7 +47,7 @@ def train(seed: int) -> tuple[DynamicsTwin, Transitions, Transitions]:
             "disable_tqdm": True,
         }
         argv = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        data, model, _, training = parse_arguments(argv, RECIPE)
+        data, model, *_, training = parse_arguments(argv, RECIPE)
         torch.set_num_threads(training.torch_threads)
         splits = load_splits(data)
         set_seed(seed)

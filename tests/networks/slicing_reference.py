@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
+from gentwin.networks.draws import uniform
 from gentwin.networks.slicing import draws as shared
 
 SLICE_NAMES = ("volte", "video", "urllc")
@@ -71,7 +72,7 @@ class SharedDraws:
         self.key = np.uint64(key)
 
     def uniform(self, stream: int, user: int, index: int) -> float:
-        return shared.uniform(self.key, stream, user, index)
+        return uniform(self.key, stream, user, index)
 
     def lomax(self, stream: int, user: int, index: int) -> float:
         return (1.0 - self.uniform(stream, user, index)) ** (-1.0 / LOMAX_SHAPE) - 1.0

@@ -20,12 +20,12 @@ def config(tmp_path: Path) -> Path:
 
 def test_command_line_wins_over_yaml_and_yaml_over_defaults(config: Path):
     line = ["--learning-rate", "0.5", "--model_config.num_members", "2", "--evaluation_baselines", "true"]
-    data, model, evaluation, training = parse_arguments(line, config)
+    data, model, _, evaluation, training = parse_arguments(line, config)
     assert training.learning_rate == 0.5
     assert evaluation.horizons == [1, 3] and evaluation.evaluation_baselines
     assert model.model_config == {"hidden_size": 16, "num_members": 2}
     assert data.sequence_stride == data.sequence_length // 2
-    assert parse_arguments([], config)[3].learning_rate == 0.01
+    assert parse_arguments([], config)[-1].learning_rate == 0.01
 
 
 def test_what_was_given_is_a_config_again(config: Path, tmp_path: Path):
@@ -44,7 +44,7 @@ def test_what_was_given_is_a_config_again(config: Path, tmp_path: Path):
 def test_config_option_names_the_file(config: Path, tmp_path: Path):
     other = tmp_path / "other.yaml"
     other.write_text("seed: 9\nuse_cpu: true\n")
-    assert parse_arguments([f"--config={other}"], config)[3].seed == 9
+    assert parse_arguments([f"--config={other}"], config)[-1].seed == 9
     with pytest.raises(FileNotFoundError, match=r"missing\.yaml"):
         parse_arguments(["--config", str(tmp_path / "missing.yaml")], config)
 
@@ -99,7 +99,7 @@ def test_help_teaches(config: Path, capsys: pytest.CaptureFixture):
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("slice_*.yaml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(recipe: Path):
-    _, _, evaluation, training = parse_arguments(["--use_cpu", "true"], recipe)
+    *_, evaluation, training = parse_arguments(["--use_cpu", "true"], recipe)
     assert training.output_dir == f"outputs/{recipe.stem}"
     # A recipe is also used on other records, so it says nothing that holds for its own alone.
     assert evaluation.plot_fields is None

@@ -28,6 +28,15 @@ class SignalingTwinForCausalLM(TwinModel, LlamaForCausalLM):
     has_statistics = False
     accepts_loss_kwargs = False  # the loss is a mean over weights, which `Trainer` cannot count
 
+    def weight_layers(self) -> list[list[nn.Parameter]]:
+        """Returns the weights of each block, and of the output: the last norm and the vectors of tokens.
+
+        Vectors of tokens weigh what is said as well as what is heard, and another core has words of its own.
+        """
+        output = (self.model.norm, self.get_input_embeddings(), self.lm_head)
+        weights = dict.fromkeys(weight for module in output for weight in module.parameters())
+        return [*(list(layer.parameters()) for layer in self.model.layers), list(weights)]
+
     def forward(
         self,
         input_ids: Tensor | None = None,

@@ -59,6 +59,14 @@ class SignalingLstmTwinForCausalLM(TwinModel, GenerationMixin):
         self.lm_head = nn.Linear(config.embedding_size, config.vocab_size, bias=False)
         self.post_init()
 
+    def weight_layers(self) -> list[list[nn.Parameter]]:
+        """Returns the weights of each layer of the LSTM, and of the output: projection and vectors of tokens."""
+        layers: list[list[nn.Parameter]] = [[] for _ in range(self.config.num_hidden_layers)]
+        for name, weight in self.lstm.named_parameters():
+            layers[int(name.rpartition("_l")[2])].append(weight)
+        output = (self.projection, self.embedding, self.lm_head)
+        return [*layers, list(dict.fromkeys(weight for module in output for weight in module.parameters()))]
+
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
         """Tells `generate` that there are no keys and values to keep."""

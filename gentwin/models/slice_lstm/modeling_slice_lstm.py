@@ -29,6 +29,10 @@ class SliceLstmTwinModel(DistributionalTwin):
         self.build_heads(config.embedding_size + config.hidden_size)
         self.post_init()
 
+    def weight_layers(self) -> list[list[nn.Parameter]]:
+        """Returns the weights of the embedding, the LSTM and the heads."""
+        return [list(part.parameters()) for part in (self.embedding, self.lstm, self.heads)]
+
     def initial_memory(self, num_copies: int) -> State:
         """Returns zero LSTM vectors, two tensors `(num_copies, N, hidden_size)`."""
         shape = (num_copies, self.num_slices, self.config.hidden_size)

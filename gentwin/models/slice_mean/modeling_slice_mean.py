@@ -58,6 +58,10 @@ class SliceMeanTwinModel(DynamicsTwin):
         self.heads = nn.ModuleDict(heads)
         self.post_init()
 
+    def weight_layers(self) -> list[list[nn.Parameter]]:
+        """Returns the weights of the LSTM and of the heads, that of the outcome among them."""
+        return [list(part.parameters()) for part in (self.lstm, self.heads)]
+
     def initial_memory(self, num_copies: int) -> State:
         """Returns zero LSTM vectors, two tensors `(num_copies, hidden_size)`."""
         shape = (num_copies, self.config.hidden_size)

@@ -32,6 +32,11 @@ class SliceTransformerTwinModel(DistributionalTwin):
         self.build_heads(config.embedding_size + config.hidden_size)
         self.post_init()
 
+    def weight_layers(self) -> list[list[nn.Parameter]]:
+        """Returns the weights of both embeddings, of each block, and of the heads with the norm before them."""
+        parts = [(self.embedding, self.input), *((block,) for block in self.blocks), (self.norm, self.heads)]
+        return [[weight for module in part for weight in module.parameters()] for part in parts]
+
     def initial_memory(self, num_copies: int) -> State:
         """Returns empty windows: keys and values of zeros and a count of 0."""
         config = self.config

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
+from gentwin.networks.draws import uniform
 from gentwin.networks.slicing.bits import count_bits, first_users, last_user, lowest_bit, remove_user, words_from
-from gentwin.networks.slicing.draws import FADING, FADING_QUADRATURE, standard_normal, uniform
+from gentwin.networks.slicing.draws import FADING, FADING_QUADRATURE, standard_normal
 from gentwin.networks.slicing.state import (
     ARRIVED,
     CHANNEL_DB,
@@ -363,7 +364,7 @@ def _entry_points(sources):
     return reset_copy, step_copies
 
 
-_MODULES = ("bits", "draws", "parameters", "state", "traffic")
+_MODULES = ("../draws", "bits", "draws", "parameters", "state", "traffic")
 reset_copy, step_copies = _entry_points(
-    zlib.crc32(b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in _MODULES))
+    zlib.crc32(b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in _MODULES))
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from gentwin.networks.batch import checked_copies, checked_keys, run_in_parts
 from gentwin.networks.slicing import kernel
 from gentwin.networks.slicing import state as st
 from gentwin.networks.slicing.parameters import SlicingParameters
@@ -137,17 +136,9 @@ class SlicingNetwork:
         Raises:
             ValueError: If the copies are not different copies of this network, or the keys are not one per copy.
         """
-        copies = np.arange(self.num_copies) if copies is None else np.asarray(copies, dtype=np.int64)
-        if (
-            copies.ndim != 1
-            or len(np.unique(copies)) < len(copies)
-            or not np.isin(copies, range(self.num_copies)).all()
-        ):
-            raise ValueError(f"`copies` must be different indices below {self.num_copies}, got {copies.tolist()}.")
-        keys = _checked_keys("keys", keys, len(copies))
-        placement_keys = (
-            keys if placement_keys is None else _checked_keys("placement_keys", placement_keys, len(copies))
-        )
+        copies = checked_copies(copies, self.num_copies)
+        keys = checked_keys("keys", keys, len(copies))
+        placement_keys = keys if placement_keys is None else checked_keys("placement_keys", placement_keys, len(copies))
         self._state[copies] = st.empty_state(1)
         for copy, key, placement_key in zip(copies, keys, placement_keys, strict=True):
             kernel.reset_copy(self._numbers, self._state, copy, key, placement_key)
@@ -206,20 +197,11 @@ class SlicingNetwork:
 
     def _advance(self, state: np.ndarray, blocks: np.ndarray, outputs: np.ndarray) -> None:
         """Runs the kernel, on all cores if there are several copies."""
-        chunks = min(self._num_threads, len(blocks))
-        if chunks == 1:
-            kernel.step_copies(self._numbers, state, blocks, self._block_db, outputs)
-            return
-        edges = np.linspace(0, len(blocks), chunks + 1).astype(int)
-        parts = [slice(first, last) for first, last in itertools.pairwise(edges)]
-        run = [
-            _pool(chunks).submit(
-                kernel.step_copies, self._numbers, state[part], blocks[part], self._block_db, outputs[part]
-            )
-            for part in parts
-        ]
-        for future in run:
-            future.result()
+
+        def step_part(part: slice) -> None:
+            kernel.step_copies(self._numbers, state[part], blocks[part], self._block_db, outputs[part])
+
+        run_in_parts(step_part, len(blocks), self._num_threads)
 
     def values(self, name: str) -> np.ndarray:
         """Returns an output of the last window by name, `(C, num_slices)` float64: a field of the schema,
@@ -264,18 +246,3 @@ class SlicingNetwork:
                 raise ValueError(f"`snapshot` must have {array.shape} {name}, got {snapshot[name].shape}.")
             array[:] = snapshot[name]
         self._needs_reset[:] = False
-
-
-def _checked_keys(name: str, keys: np.ndarray, count: int) -> np.ndarray:
-    """Returns `count` random keys as uint64, or raises `ValueError`."""
-    keys = np.asarray(keys)
-    if keys.shape != (count,) or keys.dtype.kind not in "iu" or (keys < 0).any():
-        raise ValueError(
-            f"`{name}` must be {count} integers of at least 0, one per copy, got {keys.dtype} of shape {keys.shape}."
-        )
-    return keys.astype(np.uint64)
-
-
-@functools.cache
-def _pool(num_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(num_threads, thread_name_prefix="gentwin-slicing")

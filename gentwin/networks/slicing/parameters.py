@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import Any
 
+from gentwin.networks.checks import check, check_types, is_number
 from gentwin.schema import did_you_mean
 
 MAX_USERS = 128  # two 64-bit words of active-user flags per slice
@@ -18,28 +19,6 @@ PRESETS = ("hua2019", "zhang2024", "dynamic")
 
 HUA_SMALL_URLLC_BITS = tuple(8e3 * kilobytes for kilobytes in (6.4, 12.8, 19.2, 25.6, 32.0))
 HUA_LARGE_URLLC_BITS = tuple(8e6 * megabytes for megabytes in (0.3, 0.4, 0.5, 0.6, 0.7))
-
-
-def _check(condition: bool, owner: str, name: str, constraint: str, value: Any) -> None:
-    if not condition:
-        raise ValueError(f"`{name}` of {owner} must be {constraint}, got {value!r}.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
-
-
-def _check_types(instance: Any) -> None:
-    """Raises `TypeError` if a field of a dataclass instance does not hold the annotated plain type."""
-    owner = type(instance).__name__
-    for name, kind in get_type_hints(type(instance)).items():
-        value = getattr(instance, name)
-        if kind is float and not _is_number(value):
-            raise TypeError(f"`{name}` of {owner} must be a number, got {value!r}.")
-        if kind is int and (isinstance(value, bool) or not isinstance(value, int)):
-            raise TypeError(f"`{name}` of {owner} must be an integer, got {value!r}.")
-        if kind in (str, bool) and not isinstance(value, kind):
-            raise TypeError(f"`{name}` of {owner} must be a {kind.__name__}, got {value!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,34 +70,34 @@ class SliceParameters:
     rate_correlation_s: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.packet_bits, (tuple, list)) or not all(map(_is_number, self.packet_bits)):
+        if not isinstance(self.packet_bits, (tuple, list)) or not all(map(is_number, self.packet_bits)):
             raise TypeError(
                 f"`packet_bits` of SliceParameters must be a sequence of numbers, got {self.packet_bits!r}."
             )
         object.__setattr__(self, "packet_bits", tuple(float(bits) for bits in self.packet_bits))
-        _check_types(self)
+        check_types(self)
         owner = f"slice `{self.name}`"
         interarrivals, sizes = (
             ("uniform", "lomax", "exponential", "periodic"),
             ("constant", "lomax", "choice", "lognormal"),
         )
-        _check(self.name.isidentifier(), owner, "name", "a Python identifier", self.name)
-        _check(self.interarrival in interarrivals, owner, "interarrival", f"one of {interarrivals}", self.interarrival)
-        _check(self.packet_size in sizes, owner, "packet_size", f"one of {sizes}", self.packet_size)
-        _check(0 < len(self.packet_bits) <= MAX_PACKET_SIZES, owner, "packet_bits", "1 to 16 numbers", self.packet_bits)
+        check(self.name.isidentifier(), owner, "name", "a Python identifier", self.name)
+        check(self.interarrival in interarrivals, owner, "interarrival", f"one of {interarrivals}", self.interarrival)
+        check(self.packet_size in sizes, owner, "packet_size", f"one of {sizes}", self.packet_size)
+        check(0 < len(self.packet_bits) <= MAX_PACKET_SIZES, owner, "packet_bits", "1 to 16 numbers", self.packet_bits)
         single = self.packet_size == "choice" or len(self.packet_bits) == 1
-        _check(single, owner, "packet_bits", f"one number for `{self.packet_size}`", self.packet_bits)
+        check(single, owner, "packet_bits", f"one number for `{self.packet_size}`", self.packet_bits)
         positive = ("user_share", "interarrival_ms", "interarrival_cap_ms", "packet_cap_bits", "latency_sla_ms")
         for name in (*positive, "session_s", "rate_correlation_s"):
-            _check(getattr(self, name) > 0, owner, name, "above 0", getattr(self, name))
+            check(getattr(self, name) > 0, owner, name, "above 0", getattr(self, name))
         for bits in self.packet_bits:
-            _check(0 < bits < math.inf, owner, "packet_bits", "above 0 and finite", bits)
+            check(0 < bits < math.inf, owner, "packet_bits", "above 0 and finite", bits)
         for name in ("packet_log_std", "rate_sla_mbps", "mean_sessions", "burst_on_s", "burst_off_s", "rate_log_std"):
-            _check(0 <= getattr(self, name) < math.inf, owner, name, "at least 0 and finite", getattr(self, name))
+            check(0 <= getattr(self, name) < math.inf, owner, name, "at least 0 and finite", getattr(self, name))
         for name in ("daily_depth", "daily_peak"):
-            _check(0 <= getattr(self, name) <= 1, owner, name, "between 0 and 1", getattr(self, name))
+            check(0 <= getattr(self, name) <= 1, owner, name, "between 0 and 1", getattr(self, name))
         both = (self.burst_on_s > 0) == (self.burst_off_s > 0)
-        _check(both, owner, "burst_off_s", "above 0 exactly if `burst_on_s` is", self.burst_off_s)
+        check(both, owner, "burst_off_s", "above 0 exactly if `burst_on_s` is", self.burst_off_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,36 +182,36 @@ class SlicingParameters:
         if not isinstance(self.slices, (tuple, list)):
             raise TypeError(f"`slices` of the slicing network must be a sequence of slices, got {self.slices!r}.")
         object.__setattr__(self, "slices", tuple(self.slices))
-        _check_types(self)
+        check_types(self)
         owner = "the slicing network"
-        _check(self.preset in PRESETS, owner, "preset", f"one of {PRESETS}", self.preset)
+        check(self.preset in PRESETS, owner, "preset", f"one of {PRESETS}", self.preset)
         for entry in self.slices:
-            _check(isinstance(entry, SliceParameters), owner, "slices", "SliceParameters objects", entry)
-        _check(2 <= len(self.slices) <= MAX_SLICES, owner, "slices", "2 to 8 slices", len(self.slices))
+            check(isinstance(entry, SliceParameters), owner, "slices", "SliceParameters objects", entry)
+        check(2 <= len(self.slices) <= MAX_SLICES, owner, "slices", "2 to 8 slices", len(self.slices))
         names = [entry.name for entry in self.slices]
-        _check(len(set(names)) == len(names), owner, "slices", "uniquely named", names)
-        _check(
+        check(len(set(names)) == len(names), owner, "slices", "uniquely named", names)
+        check(
             len(names) <= self.num_users <= MAX_USERS, owner, "num_users", f"{len(names)} … {MAX_USERS}", self.num_users
         )
-        _check(1 <= self.slots_per_step <= 100_000, owner, "slots_per_step", "1 … 100000", self.slots_per_step)
-        _check(
+        check(1 <= self.slots_per_step <= 100_000, owner, "slots_per_step", "1 … 100000", self.slots_per_step)
+        check(
             1 <= self.queue_packets <= MAX_QUEUE_PACKETS,
             owner,
             "queue_packets",
             f"1 … {MAX_QUEUE_PACKETS}",
             self.queue_packets,
         )
-        _check(0 <= self.warmup_steps <= 10_000, owner, "warmup_steps", "0 … 10000", self.warmup_steps)
+        check(0 <= self.warmup_steps <= 10_000, owner, "warmup_steps", "0 … 10000", self.warmup_steps)
         positive = ("bandwidth_hz", "resolution_hz", "resource_block_hz", "slot_ms", "carrier_ghz", "cell_radius_m")
         for name in (*positive, "path_loss_reference_m", "shadowing_distance_m", "rate_factor", "day_s"):
-            _check(0 < getattr(self, name) < math.inf, owner, name, "above 0 and finite", getattr(self, name))
-        _check(
+            check(0 < getattr(self, name) < math.inf, owner, name, "above 0 and finite", getattr(self, name))
+        check(
             self.max_spectral_efficiency > 0, owner, "max_spectral_efficiency", "above 0", self.max_spectral_efficiency
         )
         for name in ("fading_std_db", "speed_mps", "shadowing_std_db", "spectral_efficiency_weight"):
-            _check(0 <= getattr(self, name) < math.inf, owner, name, "at least 0 and finite", getattr(self, name))
+            check(0 <= getattr(self, name) < math.inf, owner, name, "at least 0 and finite", getattr(self, name))
         for name in ("path_loss_db", "path_loss_exponent", "transmit_power_dbm", "receive_gain_db"):
-            _check(math.isfinite(getattr(self, name)), owner, name, "finite", getattr(self, name))
+            check(math.isfinite(getattr(self, name)), owner, name, "finite", getattr(self, name))
         choices = {
             "population": ("static", "sessions"),
             "scheduler": ("index_window", "work_conserving"),
@@ -242,19 +221,17 @@ class SlicingParameters:
             "spectral_efficiency": ("allocated", "delivered"),
         }
         for name, allowed in choices.items():
-            _check(getattr(self, name) in allowed, owner, name, f"one of {allowed}", getattr(self, name))
+            check(getattr(self, name) in allowed, owner, name, f"one of {allowed}", getattr(self, name))
         units = self.bandwidth_hz / self.resolution_hz
-        _check(
+        check(
             abs(units - round(units)) < 1e-9, owner, "resolution_hz", "a divisor of `bandwidth_hz`", self.resolution_hz
         )
-        _check(
+        check(
             round(units) >= len(names), owner, "resolution_hz", "fine enough for a unit per slice", self.resolution_hz
         )
         actions = math.comb(round(units) - 1, len(names) - 1)
-        _check(
-            actions <= 1_000_000, owner, "resolution_hz", "coarse enough for 1000000 allocations", self.resolution_hz
-        )
-        _check(
+        check(actions <= 1_000_000, owner, "resolution_hz", "coarse enough for 1000000 allocations", self.resolution_hz)
+        check(
             self.resource_block_hz <= self.bandwidth_hz,
             owner,
             "resource_block_hz",
@@ -264,7 +241,7 @@ class SlicingParameters:
         for entry in self.slices:
             if entry.interarrival == "lomax":
                 longest = entry.interarrival_cap_ms / self.slot_ms
-                _check(
+                check(
                     longest < MAX_WAITS,
                     f"slice `{entry.name}`",
                     "interarrival_cap_ms",
@@ -272,19 +249,19 @@ class SlicingParameters:
                     entry.interarrival_cap_ms,
                 )
         deadline_queues = self.scheduler == "work_conserving"
-        _check(
+        check(
             self.carry_over == deadline_queues,
             owner,
             "carry_over",
             "true exactly for `work_conserving`",
             self.carry_over,
         )
-        _check(
+        check(
             self.drop_late == deadline_queues, owner, "drop_late", "true exactly for `work_conserving`", self.drop_late
         )
         sessions = (self.population == "sessions") == deadline_queues
-        _check(sessions, owner, "population", "`sessions` exactly for `work_conserving`", self.population)
-        _check(
+        check(sessions, owner, "population", "`sessions` exactly for `work_conserving`", self.population)
+        check(
             self.power_split == deadline_queues,
             owner,
             "power_split",

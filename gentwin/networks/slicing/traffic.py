@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
+from gentwin.networks.draws import uniform
 from gentwin.networks.slicing.bits import insert_user
 from gentwin.networks.slicing.draws import (
     BURST,
@@ -18,7 +19,6 @@ from gentwin.networks.slicing.draws import (
     READ_TIME,
     SESSION,
     standard_normal,
-    uniform,
 )
 from gentwin.networks.slicing.state import ARRIVED, CALENDAR_SLOTS, DROPPED, LOMAX_SHAPE, WAIT_CELLS
 

@@ -106,43 +106,6 @@ class DialogueArguments:
 
 
 @dataclass
-class TransferArguments:
-    """What a twin begins with, and what of it is learnt.
-
-    Raises:
-        ArgumentsError: If a value is out of range, or there is nothing to transfer from.
-    """
-
-    _argument_group_name = "transfer"
-    shaping: ClassVar = ("init_from", "freeze_layers", "lora_rank", "lora_alpha")
-
-    init_from: str | None = field(
-        default=None,
-        metadata=about("Trained twin to begin with: a folder or `gentwin/<name>`. `none` to train from scratch."),
-    )
-    freeze_layers: int = field(
-        default=0, metadata=about("Lowest layers that stay as they are. Vectors of tokens are learnt in any case.")
-    )
-    lora_rank: int = field(
-        default=0,
-        metadata=about("Rank of adapters (LoRA, needs peft) that are learnt in place of layers, merged in the end."),
-    )
-    lora_alpha: float | None = field(
-        default=None, metadata=about("What adapters are scaled by, over their rank; twice the rank by default.")
-    )
-
-    def __post_init__(self) -> None:
-        self.init_from = _none(self.init_from)
-        for name in ("freeze_layers", "lora_rank"):
-            value = getattr(self, name)
-            require(value >= 0, name, "at least 0", value)
-            require(value == 0 or self.init_from is not None, name, "0 without `init_from`", value)
-        both = self.freeze_layers and self.lora_rank
-        require(not both, "lora_rank", "0 with `freeze_layers`", self.lora_rank, "adapters freeze all layers")
-        require(self.lora_alpha is None or self.lora_alpha > 0, "lora_alpha", "above 0", self.lora_alpha)
-
-
-@dataclass
 class AgreementArguments:
     """How the trained twin is judged; more is in `recipes/evaluate.py`."""
 

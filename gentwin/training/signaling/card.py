@@ -10,7 +10,7 @@ from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.signaling.configuration_signaling import SEPARATE
 from gentwin.training.model_card import figures_table, front_matter, listed, markdown_table, training_section
 from gentwin.training.report import portable_path
-from gentwin.training.signaling.arguments import DialogueArguments, TransferArguments
+from gentwin.training.signaling.arguments import DialogueArguments
 from gentwin.training.signaling.corpus import Corpus
 from gentwin.training.signaling.evaluation import ALL, Agreement, as_rows
 
@@ -51,7 +51,7 @@ def write_signaling_card(
     folder: str | Path,
     twin: TwinModel,
     corpus: Corpus,
-    arguments: tuple[DialogueArguments, TransferArguments],
+    data: DialogueArguments,
     scores: Mapping[str, Agreement],
     figures: Mapping[str, float],
     siblings: Sequence[Mapping[str, float]],
@@ -65,7 +65,7 @@ def write_signaling_card(
         folder: Output folder.
         twin: The trained twin.
         corpus: The dialogues.
-        arguments: Which dialogues, and what the twin began with.
+        data: Which dialogues.
         scores: Agreement by part of the dialogues.
         figures: Headline numbers.
         siblings: Headline numbers of runs that differ in the seed only.
@@ -82,7 +82,7 @@ def write_signaling_card(
         f"# {name}\n\n{_summary(twin)}",
         *([f"> **Warning.** {' '.join(warnings)}"] if warnings else []),
         f"## Use\n\n{_usage(twin, corpus, portable_path(folder))}",
-        f"## Data\n\n{_data(corpus, *arguments)}",
+        f"## Data\n\n{_data(corpus, data)}",
         f"## Training\n\n{training_section(run)}",
         f"## Results\n\n{_results(scores, figures, siblings)}",
         "\n\n".join(f"![{caption}]({path})\n\n*{caption}*" for path, caption in captions.items()),
@@ -110,15 +110,14 @@ def _summary(twin: TwinModel) -> str:
     )
 
 
-def _data(corpus: Corpus, data: DialogueArguments, transfer: TransferArguments) -> str:
+def _data(corpus: Corpus, data: DialogueArguments) -> str:
     rows = [
         [part, f"{count['dialogues']:,}", f"{count['tokens']:,}", listed(dict.fromkeys(_of(corpus, part)))]
         for part, count in corpus.describe().items()
     ]
-    begins = f"It began as `{portable_path(transfer.init_from)}`. " if transfer.init_from else ""
     captures = f"Captures below `{portable_path(data.captures)}`, and runs" if data.captures else "Runs"
     return (
-        f"{begins}{captures} of the reference core, called by name and seed; fingerprint (SHA-256) "
+        f"{captures} of the reference core, called by name and seed; fingerprint (SHA-256) "
         f"`{corpus.fingerprint}`. Validation chose the checkpoint; the test was used for nothing but the results. "
         "Of a synthesis that is in both, half of the dialogues are in each.\n\n"
         + markdown_table(["part", "dialogues", "tokens", "sources"], rows)

@@ -11,21 +11,24 @@ import numpy as np
 from rich.console import Console
 from transformers import set_seed
 
+from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.signaling import SignalingTokenizer
 from gentwin.models.signaling.configuration_signaling import SEPARATE
-from gentwin.training.arguments import ModelArguments, TwinTrainingArguments
+from gentwin.training.arguments import ModelArguments, TransferArguments, TwinTrainingArguments
 from gentwin.training.checks import few_steps
 from gentwin.training.families import TwinRun
 from gentwin.training.plots import plot_training
 from gentwin.training.report import portable_path, write_metrics
-from gentwin.training.signaling.arguments import AgreementArguments, DialogueArguments, TransferArguments
+from gentwin.training.signaling.arguments import AgreementArguments, DialogueArguments
 from gentwin.training.signaling.card import write_signaling_card
 from gentwin.training.signaling.corpus import TEST, VALIDATION, load_corpus
-from gentwin.training.signaling.dialogues import marks_of
+from gentwin.training.signaling.dialogues import DialogueSet, marks_of
 from gentwin.training.signaling.evaluation import ALL, agreement, as_rows
 from gentwin.training.signaling.packing import PackedDialogues
 from gentwin.training.signaling.trainer import SignalingTrainer
-from gentwin.training.signaling.twin import build_message_twin, merge_adapters
+from gentwin.training.signaling.twin import build_message_twin
+
+SEQUENCE_LENGTH = 1024  # of an adaptation, if the twin has positions for it
 
 
 class SignalingRun(TwinRun):
@@ -57,15 +60,30 @@ class SignalingRun(TwinRun):
         shaping = self.shaping(arguments)
         self.trainer = SignalingTrainer(twin, training, tokenizer, train, validation, self.fingerprint, shaping)
 
+    @staticmethod
+    def make_trainer(
+        twin: TwinModel, train: Any, validation: Any, training: TwinTrainingArguments, sequence_length: int | None
+    ) -> SignalingTrainer:
+        """Returns the trainer of a twin and a `DialogueSet` in memory."""
+        for name, part in (("train", train), ("validation", validation)):
+            if not isinstance(part, DialogueSet):
+                raise TypeError(f"`{name}` must be a DialogueSet for {type(twin).__name__}, got {type(part).__name__}.")
+        tokenizer = SignalingTokenizer()
+        twin.config.check_tokenizer(tokenizer)
+        positions = getattr(twin.config, "max_position_embeddings", SEQUENCE_LENGTH)
+        length = sequence_length or min(SEQUENCE_LENGTH, positions)
+        marks, pad = marks_of(tokenizer.vocabulary), tokenizer.pad_token_id
+        rows = PackedDialogues(train, marks, length, pad, seed=training.seed)
+        held_out = PackedDialogues(validation, marks, length, pad)
+        return SignalingTrainer(twin, training, tokenizer, rows, held_out, train.fingerprint())
+
     def describe_splits(self) -> dict[str, dict[str, int]]:
         """Returns the numbers of dialogues and tokens of each part."""
         return self.corpus.describe()
 
     def save(self) -> None:
         """Saves the twin, adapters merged."""
-        if self.transfer.lora_rank:
-            merge_adapters(self.trainer.model)
-        self.trainer.save_model()
+        super().save()
         if self.corpus.pairs is not None:
             self.corpus.pairs.save(Path(self.trainer.args.output_dir) / "byte_pairs.json")
 
@@ -82,8 +100,7 @@ class SignalingRun(TwinRun):
         plot_training(self.trainer.state.log_history, folder / "plots/training.png", "nats per token of the core")
         captions = {"plots/training.png": "Loss on training and validation dialogues."}
         warnings = few_steps(self.trainer.state.global_step, self.trainer.args.max_steps)
-        arguments = self.data, self.transfer
-        write_signaling_card(folder, twin, corpus, arguments, scores, figures, siblings, run, captions, warnings)
+        write_signaling_card(folder, twin, corpus, self.data, scores, figures, siblings, run, captions, warnings)
         write_metrics(folder, figures, metrics, {**run, "evaluation_s": round(time.perf_counter() - begin, 1)})
         console = Console()
         for name, messages, exact, right in as_rows({n: t for n, t in scores[TEST].sources.items() if n != ALL}):

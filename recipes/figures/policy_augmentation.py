@@ -1,0 +1,106 @@
+"""What augmentations of recorded decisions are worth to a policy twin, over the number of records, paired by seeds.
+
+Arms of a seed have the same record, division, initial weights and number of steps; real decisions count in all of them.
+`label_noise` and `copy_rate` are those of 2,000 synthetic decisions, in percent. Gaps are those of closed loop to the
+greedy policy, in percent. Differences are to real decisions only; the oracle's labels are an upper bound.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gentwin.training.plots import COLORS, INK, new_figure, save_figure
+from recipes.comparison.cache import CACHE
+from recipes.comparison.policy_twins import (
+    ARMS,
+    BRIEF,
+    EPISODES,
+    FULL,
+    ORACLE,
+    PARAMETERS,
+    REAL,
+    Judge,
+    quiet,
+    record_decisions,
+    train_twin,
+)
+from recipes.comparison.statistics import paired, summary
+from recipes.figures.result import Result
+
+FEW = 100  # records of the goal
+SIZES = (50, FEW, 300, 1000, 3000, 10_000)
+COMPARED = ("macro_accuracy", "rare_accuracy", "revenue_gap")
+
+Runs = dict[str, list[dict[str, float]]]
+
+
+def run_arms(size: int, seeds: range, judge: Judge) -> Runs:
+    """Returns the scores of every arm on records of a size, seed by seed."""
+    found: Runs = {arm: [] for arm in ARMS}
+    for seed in seeds:
+        record = record_decisions(EPISODES, max(1, size // EPISODES), seed, PARAMETERS)
+        for arm, rows in found.items():
+            twin, synthetic = train_twin(record, arm, judge.budget, seed)
+            rows.append(judge(twin) | {name: 100 * value for name, value in synthetic.items()})
+    return found
+
+
+def table(found: Runs) -> dict[str, dict[str, Any]]:
+    """Returns for every arm the mean and interval of each score, and of its differences to real decisions only."""
+    rows = {}
+    for arm, runs in found.items():
+        rows[arm] = {name: summary([run[name] for run in runs]) for name in runs[0]}
+        if arm != REAL:
+            for name in COMPARED:
+                ours, real = ([run[name] for run in part] for part in (runs, found[REAL]))
+                rows[arm][f"{name}_more"] = paired(ours, real)
+    return rows
+
+
+def ahead(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Returns the arms, oracle aside, whose macro accuracy is higher than that of real decisions only, interval apart
+    from 0, the best one first."""
+    gains = {arm: row["macro_accuracy_more"] for arm, row in rows.items() if arm not in (REAL, ORACLE)}
+    better = [arm for arm, gain in gains.items() if gain["interval"][0] > 0]
+    return sorted(better, key=lambda arm: -gains[arm]["mean"])
+
+
+def draw(tables: dict[int, dict[str, dict[str, Any]]]) -> Path:
+    """Draws accuracies and the gap in revenue over the number of records."""
+    figure, axes = new_figure(1, 3, (4.0, 3.2))
+    sizes = list(tables)
+    labels = ("macro accuracy, %", "accuracy on rare states, %", "gap in revenue, %")
+    for axis, name, label in zip(axes[0], COMPARED, labels, strict=True):
+        for color, arm in zip((INK, *COLORS), ARMS, strict=False):
+            rows = [tables[size][arm][name] for size in sizes]
+            low, high = zip(*(row["interval"] for row in rows), strict=True)
+            style = "--" if arm == ORACLE else "o-"
+            means = [row["mean"] for row in rows]
+            axis.plot(sizes, means, style, color=color, markersize=3, linewidth=1.3, label=arm)
+            axis.fill_between(sizes, low, high, color=color, alpha=0.08, linewidth=0)
+        axis.set_xscale("log")
+        axis.set_xlabel("recorded decisions", fontsize=9)
+        axis.set_ylabel(label, fontsize=9)
+    axes[0, 0].legend(frameon=False, fontsize=7)
+    return save_figure(figure, CACHE.parent / "figures" / "policy_augmentation.png")
+
+
+def measure(full: bool, seed: int) -> Result:
+    """Measures one size with two seeds, or six with five and longer trainings with `full`."""
+    quiet()
+    budget, sizes, count = (FULL, SIZES, 5) if full else (BRIEF, (FEW,), 2)
+    judge = Judge(budget, seed)
+    tables = {size: table(run_arms(size, range(seed, seed + count), judge)) for size in sizes}
+    better = {size: ahead(rows) for size, rows in tables.items()}
+    figure = {
+        "ahead_of_real_only": {f"{size} records": names for size, names in better.items()},
+        **{f"{size} records": rows for size, rows in tables.items()},
+        "picture": draw(tables).relative_to(CACHE.parents[1]).as_posix(),
+    }
+    few = tables[FEW]
+    best = max((arm for arm in ARMS if arm not in (REAL, ORACLE)), key=lambda arm: few[arm]["macro_accuracy"]["mean"])
+    goal = f"{FEW} records: an augmentation is ahead of real decisions only in macro accuracy, interval apart from 0"
+    real = few[REAL]["macro_accuracy"]["mean"]
+    baseline = {"real_only_macro_accuracy": real, "best_augmentation": best}
+    return Result(figure, goal, bool(better[FEW]), baseline, few[best]["macro_accuracy"]["mean"] / real)
