@@ -67,7 +67,7 @@ FIRST_SEED = 8_000_000  # far from those of training
 LAST_SECONDS = 1.0  # of a recording, in which answers may be cut off
 ROWS = 16
 RIGHT, NEAR = 0.99, 0.05  # of the majority rate, without a policy twin
-DNN = "internet"
+DATA_NETWORKS = ("internet", "ims", "iot", "edge")  # of the slices: what is said of a session names its data network
 WITH_POLICY, ALONE, LSTM, MAJORITY = "message twin with policy twin", "message twin", "LSTM", "most frequent answer"
 MEASURES = ("accuracy", "precision", "recall")
 DECIDED, POLICY_WAIT = event("decided"), hint("policy", "wait")
@@ -84,7 +84,11 @@ def network_of(ues: int, duration: float) -> SynthesisConfiguration:
         Tenant(SLICES[known.name], known.name, known.demand, known.timeout_s, known.queue_places)
         for known in parameters.slices
     )
-    demands = (Demand(SLICES[known.name], DNN, known.arrivals_per_s, known.service_s) for known in parameters.slices)
+    where = dict(zip(SLICES.values(), DATA_NETWORKS, strict=True))
+    demands = (
+        Demand(SLICES[known.name], where[SLICES[known.name]], known.arrivals_per_s, known.service_s)
+        for known in parameters.slices
+    )
     resources = map(Resource, parameters.resources, parameters.capacity)
     return SynthesisConfiguration(
         ues=ues,
@@ -92,13 +96,13 @@ def network_of(ues: int, duration: float) -> SynthesisConfiguration:
         network=NetworkConfiguration(
             stations=(Station(1, "127.0.2.1:41621"), Station(2, "127.0.2.2:41622", "000002")),
             slices=slices,
-            data_networks=(DataNetwork(DNN, "10.45.0.0/16"),),
+            data_networks=tuple(DataNetwork(dnn, f"10.{45 + place}.0.0/16") for place, dnn in enumerate(DATA_NETWORKS)),
             flavour=replace(OPEN5GS, timing=Timing(t3580=60.0)),  # nobody asks again while a request waits
         ),
         population=Population(requested_slices=slices),
         workload=Workload(arrivals=32.0, think_time=1e6, demands=tuple(demands)),
         admission=AdmissionConfiguration(tuple(resources), tuple(tenants)),
-        profiles=(Profile(tuple(Subscription(of, DNN) for of in slices)),),
+        profiles=(Profile(tuple(Subscription(of, where.get(of, DATA_NETWORKS[0])) for of in slices)),),
     )
 
 
