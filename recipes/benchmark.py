@@ -51,6 +51,7 @@ FIGURES = {
     "message-accuracy": "Whether the message twin says what a recorded core said, turn by turn and in closed loop.",
     "message-concurrency": "Accuracy of message twins over 1 to 64 UEs at a time, apart and in one sequence.",
     "message-hints": "Whether load-dependent admission follows the hint of the policy.",
+    "hierarchy": "Policy-dependent answers of a message twin, with a policy twin and alone, over 1 to 64 UEs.",
     "message-transfer": "Dialogues that a message twin needs to answer as another core does.",
     "message-speed": "Tokens per second and time of an answer of the message twin, beside `generate`, on one core.",
     "admission-speed": "Events per second of the admission network on one core.",

@@ -43,7 +43,9 @@ Checkpoint = Annotated[
 ]
 Config = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="YAML: network, subscribers, limits. The recorded network if not given."),
+    typer.Option(
+        metavar="FILE", help="YAML: network, subscribers, limits, admission, policy. The recorded network if not given."
+    ),
 ]
 
 

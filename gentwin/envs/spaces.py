@@ -28,7 +28,7 @@ def observed_names(fields: Sequence[str] | str, known: list[str]) -> tuple[str, 
     for name in fields:
         if name not in known:
             raise ValueError(
-                f"`{name}` is not a state field of this network{did_you_mean(name, known)}; known: {known}."
+                f"`{name}` is not a state field of this network{did_you_mean(name, known, otherwise='')}; known: {known}."
             )
     return tuple(fields)
 

@@ -7,6 +7,10 @@ network:                       # as in `gentwin synthesize --show-config`, witho
 subscribers: subscribers.yaml  # a file beside this one, YAML or SQLite; or the list that such a YAML file has
 limits:                        # of load; none if left out
   registered: 1000
+admission:                     # slices whose sessions share resources; none if left out
+  resources: [{name: radio, capacity: 100}]
+  slices: [{slice: "1", name: broadband, demand: [4], patience: 5}]
+policy: outputs/policy         # twin of who is admitted: a folder, relative to this file, or a name; greedy if left out
 ```
 """
 
@@ -18,7 +22,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gentwin.signaling.core import LoadLimits, NetworkConfiguration, SubscriberGroup, Subscribers, read_subscribers
+from gentwin.signaling.core import (
+    AdmissionConfiguration,
+    LoadLimits,
+    NetworkConfiguration,
+    SubscriberGroup,
+    Subscribers,
+    read_subscribers,
+)
 from gentwin.signaling.core.plain import groups_from_plain, part_from_plain
 from gentwin.signaling.errors import SignalingError
 from gentwin.yaml_text import read_yaml
@@ -41,11 +52,21 @@ class ServingConfiguration:
         network: Its parts and addresses.
         subscribers: The database.
         limits: Of load; None to admit everything.
+        admission: Slices whose sessions share resources.
+        policy: Policy twin that admits them: `gentwin/<name>`, a folder, or a Hub name; None for the greedy policy.
+
+    Raises:
+        SignalingError: If the network does not have a slice of the admission.
     """
 
     network: NetworkConfiguration = field(default_factory=NetworkConfiguration)
     subscribers: Subscribers = field(default_factory=_sample)
     limits: LoadLimits | None = None
+    admission: AdmissionConfiguration = field(default_factory=AdmissionConfiguration)
+    policy: str | None = None
+
+    def __post_init__(self) -> None:
+        self.admission.require_slices(self.network.slices)
 
     @property
     def home_keys(self) -> dict[int, bytes]:
@@ -61,7 +82,7 @@ class ServingConfiguration:
         return [f"no subscriber has PLMN {self.network.plmn}: UEs of the network are unknown to it"]
 
 
-NAMES = ("network", "subscribers", "limits")
+NAMES = ("network", "subscribers", "limits", "admission", "policy")
 
 
 def read_configuration(path: str | PathLike[str]) -> ServingConfiguration:
@@ -89,8 +110,18 @@ def read_configuration(path: str | PathLike[str]) -> ServingConfiguration:
     subscribers = _sample() if known is None else _read_subscribers(known, path.parent)
     limits = values.get("limits")
     return ServingConfiguration(
-        network, subscribers, None if limits is None else part_from_plain(LoadLimits, limits, "limits")
+        network,
+        subscribers,
+        None if limits is None else part_from_plain(LoadLimits, limits, "limits"),
+        part_from_plain(AdmissionConfiguration, values.get("admission") or {}, "admission"),
+        _read_policy(values.get("policy"), path.parent),
     )
+
+
+def _read_policy(value: Any, folder: Path) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise SignalingError(f"`policy` must be the name or the folder of a policy twin, got {value!r}.")
+    return str(folder / value) if value is not None and (folder / value).is_dir() else value
 
 
 def _read_subscribers(value: Any, folder: Path) -> Subscribers:

@@ -9,6 +9,7 @@ from random import Random
 from gentwin.hub import NAMESPACE, CheckpointError, checkpoint_path, list_checkpoints
 from gentwin.schema import did_you_mean
 from gentwin.serving.configuration import ServingConfiguration
+from gentwin.signaling.core.admission import policy_of
 from gentwin.signaling.core.configuration import NetworkConfiguration
 from gentwin.signaling.core.control_plane import (
     HEARD,
@@ -20,6 +21,7 @@ from gentwin.signaling.core.control_plane import (
     ReferenceControlPlane,
 )
 from gentwin.signaling.core.pfcp_node import PORT
+from gentwin.signaling.core.policy import Policy
 from gentwin.signaling.errors import SignalingError
 from gentwin.signaling.messages import NGAP, Record
 from gentwin.signaling.records import decode_message
@@ -43,11 +45,12 @@ def load_core(
         seed: Of challenges and identifiers, for tests; those of the operating system if None.
 
     Raises:
-        CheckpointError: If it is no message twin, or is damaged.
+        CheckpointError: If it is no message twin, or is damaged; or its policy is no policy twin that fits.
     """
     if name == REFERENCE:
+        policy = _policy(configuration)
         core = ReferenceControlPlane(
-            configuration.network, configuration.subscribers, configuration.limits, Random(seed).getrandbits(64)
+            configuration.network, configuration.subscribers, policy, Random(seed).getrandbits(64)
         )
         return core if listener is None else ObservedCore(core, configuration.network, listener)
     _check_name(name)
@@ -58,11 +61,20 @@ def load_core(
     network = CoreNetwork(
         configuration.network,
         configuration.subscribers,
-        policy=configuration.limits,
+        policy=_policy(configuration),
         home_keys=configuration.home_keys,
         random=None if seed is None else Random(seed),
     )
     return CoreTwin(*load_twin(name), network, listener=listener)
+
+
+def _policy(configuration: ServingConfiguration) -> Policy | None:
+    """Returns the policy that is configured; only a twin needs its libraries."""
+    if configuration.policy is None:
+        return policy_of(configuration.admission, configuration.limits)
+    from gentwin.pipelines.core_twin.policies import load_policy
+
+    return load_policy(configuration.policy, configuration.network, configuration.admission, configuration.limits)
 
 
 def _check_name(name: str) -> None:

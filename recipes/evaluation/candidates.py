@@ -102,9 +102,9 @@ def converse(checkpoint: str, configuration: SynthesisConfiguration, seed: int) 
         subscribers = Subscribers()
         return ClosedLoop(make(subscribers), configuration, seed, subscribers, keep_records=False).run()
 
-    network, limits = configuration.network, configuration.limits
-    reference = result_of(lambda known: ReferenceControlPlane(network, known, limits, seed))
-    load = {"configuration": network, "policy": limits}
+    network, policy = configuration.network, configuration.policy
+    reference = result_of(lambda known: ReferenceControlPlane(network, known, policy, seed))
+    load = {"configuration": network, "policy": policy}
     found = result_of(lambda known: CoreTwin.from_pretrained(checkpoint, subscribers=known, **load))
     return {
         "name": Path(checkpoint).name,

@@ -1,4 +1,4 @@
-"""Message twins that figures are measured on, and what was held out when they were trained."""
+"""Twins of a core that figures are measured on, and what was held out when they were trained."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ _LONG = "--sequence_length 2048 --model_config.max_position_embeddings 2048 --gl
 RECIPES = {
     "signaling-open5gs": Recipe("recipes/signaling.yaml", "outputs/signaling"),
     "signaling-open5gs-lstm": Recipe("recipes/signaling_lstm.yaml", "outputs/signaling_lstm"),
+    "policy-admission-greedy": Recipe("recipes/policy.yaml", "outputs/policy"),
     "signaling-interleaved": _together("recipes/signaling.yaml", "outputs/signaling_interleaved", _LONG),
     "signaling-interleaved-lstm": _together("recipes/signaling_lstm.yaml", "outputs/signaling_interleaved_lstm"),
 }

@@ -11,6 +11,7 @@ packets = core.hear([Packet("ngap", "127.0.2.1:41621", ng_setup_request)], now=0
 | [`twin`][gentwin.pipelines.core_twin.twin] | takes what comes in, lets the model answer, gives what goes out |
 | [`conversations`][gentwin.pipelines.core_twin.conversations] | keeps the context of each UE and node |
 | [`speech`][gentwin.pipelines.core_twin.speech] | says what the model chooses, filled in and as packets |
+| [`policies`][gentwin.pipelines.core_twin.policies] | lets a policy twin decide where an answer depends on load |
 | [`answers`][gentwin.pipelines.core_twin.answers] | knows what the model said to the same tokens before |
 | [`journal`][gentwin.pipelines.core_twin.journal] | tells a listener what happens |
 | [`timers`][gentwin.pipelines.core_twin.timers] | says when a timer of the core runs out |

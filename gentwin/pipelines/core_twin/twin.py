@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
+from gentwin.models.policy import PolicyTwinModel
 from gentwin.models.signaling import SignalingTokenizer
 from gentwin.models.signaling.configuration_signaling import SEPARATE
 from gentwin.models.signaling.decoding import Decoder
@@ -19,9 +20,11 @@ from gentwin.pipelines.core_twin.conversations import Conversation, Conversation
 from gentwin.pipelines.core_twin.datagrams import REQUEST, RESPONSE, Datagrams
 from gentwin.pipelines.core_twin.journal import Journal, Listener
 from gentwin.pipelines.core_twin.loading import load_twin
+from gentwin.pipelines.core_twin.policies import load_policy
 from gentwin.pipelines.core_twin.speech import Speech, Stimulus
 from gentwin.pipelines.core_twin.timers import IMPLICIT, Timers
 from gentwin.signaling import pfcp
+from gentwin.signaling.core.admission import AdmissionConfiguration
 from gentwin.signaling.core.configuration import NetworkConfiguration
 from gentwin.signaling.core.control_plane import Packet
 from gentwin.signaling.core.policy import Policy
@@ -131,7 +134,9 @@ class CoreTwin:
         *,
         configuration: NetworkConfiguration | None = None,
         subscribers: Subscribers | str | PathLike[str] | None = None,
-        policy: Policy | None = None,
+        policy: Policy | PolicyTwinModel | str | PathLike[str] | None = None,
+        admission: AdmissionConfiguration | None = None,
+        limits: Policy | None = None,
         home_keys: Mapping[int, bytes] | None = None,
         clock: Callable[[], float] = clock_time.time,
         **arguments: Any,
@@ -143,23 +148,31 @@ class CoreTwin:
             configuration: Parts and addresses of the network; those of the recorded one if not given.
             subscribers: The database, or a file as of
                 [`read_subscribers`][gentwin.signaling.core.subscriber_files.read_subscribers]; none if not given.
-            policy: Asked where an answer depends on load; everything is admitted if not given.
+            policy: Asked where an answer depends on load: a `Policy`; or a policy twin or its name, such as
+                `gentwin/policy-admission-greedy`, which admits sessions in the slices of `admission`. If not given, the
+                greedy policy does that where there is `admission`, and without it everything is admitted.
+            admission: Slices whose sessions share resources; if not given, those that the policy twin knows.
+            limits: Decides on all that is no session of these slices; everything is admitted if not given.
             home_keys: Private keys of the home network by identifier, 32 bytes each.
             clock: Returns the time in seconds since 1970.
             **arguments: As of the constructor: `rows`, `most_tokens`, `most_answers`, `weights`, `listener`.
 
         Raises:
-            CheckpointError: If it is no message twin, or is damaged.
+            CheckpointError: If it is no message twin, or is damaged; if the policy is no policy twin, or its slices or
+                resources are not those of `admission`.
+            ValueError: If the network does not have these slices, or `admission` or `limits` is given beside a
+                `Policy`, which decides alone.
             TypeError: If the subscribers are neither a database nor a path.
         """
         if isinstance(subscribers, str | PathLike):
             subscribers = read_subscribers(subscribers)
         elif not isinstance(subscribers, Subscribers | None):
             raise TypeError(f"`subscribers` must be `Subscribers` or a path, got {type(subscribers).__name__}.")
+        configuration = configuration or NetworkConfiguration(start=clock())
         network = CoreNetwork(
-            configuration or NetworkConfiguration(start=clock()),
+            configuration,
             Subscribers() if subscribers is None else subscribers,
-            policy=policy,
+            policy=load_policy(policy, configuration, admission, limits),
             home_keys=home_keys,
             clock=clock,
         )

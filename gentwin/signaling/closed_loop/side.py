@@ -87,7 +87,7 @@ class NetworkSide:
         self.links = Links(self.clock, self._random, faults, network.start)
         self._works = Works(network.flavour.delays, network.capacity, self.clock, self._random)
         self.ledger = Ledger(self.clock, network.start)
-        limited = configuration.limits != LoadLimits()
+        limited = configuration.limits != LoadLimits() or bool(configuration.admission.slices)
         self.watch = Watch(self.ledger, Expectations(self.network, subscribers, limited))
         self.amf = _Far(NGAP, network.amf_address, send, lose)
         self._smf = _Far(PFCP, f"{network.smf_address}:{PORT}", send, lose)

@@ -10,6 +10,7 @@
 [`ReferenceCore`][gentwin.signaling.core.reference.ReferenceCore] is the network itself, to be led by hand.
 """
 
+from gentwin.signaling.core.admission import AdmissionConfiguration, AdmissionPolicy, Resource, Tenant
 from gentwin.signaling.core.configuration import (
     GENERIC,
     OPEN5GS,
@@ -49,6 +50,8 @@ __all__ = [
     "OPEN5GS",
     "RECORDED",
     "SLICED",
+    "AdmissionConfiguration",
+    "AdmissionPolicy",
     "AdmitAll",
     "Behaviour",
     "Capacity",
@@ -69,6 +72,7 @@ __all__ = [
     "Profile",
     "ReferenceControlPlane",
     "ReferenceCore",
+    "Resource",
     "Situation",
     "Slice",
     "SliceLimit",
@@ -79,6 +83,7 @@ __all__ = [
     "Subscribers",
     "Subscription",
     "SynthesisConfiguration",
+    "Tenant",
     "Timing",
     "Ue",
     "Usim",

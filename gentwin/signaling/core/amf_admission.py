@@ -77,14 +77,17 @@ class Admission:
             request = _Request(situation, decision, admit, refuse, alive)
             self._queues.setdefault(situation.slice, deque()).append(request)
             self._count(situation, 1)
-            self._look_after_backlog()
             request.timer = self._clock.after(decision.patience, self._expire, request)
+            self.look()
+            self._look_after_backlog()
 
     def _count(self, situation: Situation, change: int) -> None:
         load = self._amf.load
         load.waiting += change
         if situation.slice is not None:
-            load.of(situation.slice).waiting += change
+            own, queue = load.of(situation.slice), self._queues[situation.slice]
+            own.waiting += change
+            own.oldest = queue[0].situation.time if queue else None
 
     def _remove(self, request: _Request) -> None:
         self._queues[request.situation.slice].remove(request)

@@ -22,6 +22,10 @@ class Slice:
     sst: int
     sd: str | None = None
 
+    def __str__(self) -> str:
+        """Returns it as files have it: SST, or SST-SD."""
+        return str(self.sst) if self.sd is None else f"{self.sst}-{self.sd}"
+
 
 EMBB, IOT = Slice(1), Slice(2, "000001")
 IMMERSIVE, HRLLC, MASSIVE, UBIQUITOUS = Slice(1, "000101"), Slice(2, "000102"), Slice(3, "000103"), Slice(1, "000104")

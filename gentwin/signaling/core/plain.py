@@ -27,6 +27,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from gentwin.schema import did_you_mean
+from gentwin.signaling.core.admission import AdmissionConfiguration, Resource, Tenant
 from gentwin.signaling.core.configuration import (
     GENERIC,
     OPEN5GS,
@@ -344,6 +345,11 @@ _CHECKS: dict[tuple[type, str], Check] = {
     **_all(LoadLimits, _between(0, LONGEST_BACK_OFF), "back_off"),
     **_all(LoadLimits, _between(1, 99), "reduction"),
     **_all(SliceLimit, NOT_NEGATIVE, but="slice"),
+    **_all(AdmissionConfiguration, _between(0, LONGEST_BACK_OFF), "back_off"),
+    **_all(Resource, AT_LEAST_ONE, "capacity"),
+    **_all(Tenant, POSITIVE, "patience"),
+    **_all(Tenant, NOT_NEGATIVE, "places"),
+    **_all(Tenant, (lambda units: min(units, default=-1) >= 0, "whole numbers of 0 or more"), "demand"),
 }
 
 
@@ -413,7 +419,7 @@ def _comments(kind: type) -> dict[str, str]:
 def _scalar(value: Any) -> str:
     """Returns a value in one line of YAML."""
     if isinstance(value, Slice):
-        return json.dumps(str(value.sst) if value.sd is None else f"{value.sst}-{value.sd}")
+        return json.dumps(str(value))
     if is_dataclass(value):
         pairs = ((entry.name, getattr(value, entry.name)) for entry in fields(value))
         return "{" + ", ".join(f"{name}: {_scalar(part)}" for name, part in pairs) + "}"

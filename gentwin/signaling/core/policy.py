@@ -30,12 +30,14 @@ class SliceLoad:
         uplink: Sum of their session AMBR, in bit/s.
         downlink: Sum of their session AMBR, in bit/s.
         waiting: Requests for sessions that wait.
+        oldest: When the oldest of them was asked for, in seconds of the simulated clock; None if none waits.
     """
 
     sessions: int = 0
     uplink: int = 0
     downlink: int = 0
     waiting: int = 0
+    oldest: float | None = None
 
 
 @dataclass(slots=True)
@@ -170,8 +172,8 @@ class Policy(ABC):
     def choose(self, waiting: Sequence[Situation]) -> int | None:
         """Returns the place of the request that is admitted next; None for none.
 
-        This is asked when one waits and load may have gone down, and again after every admission until it is None. The
-        default is the first of those that `decide` admits.
+        This is asked when one begins to wait and when load may have gone down, and again after every admission until it
+        is None. The default is the first of those that `decide` admits.
 
         Args:
             waiting: The oldest request of every slice and the oldest that is about no session, the oldest first.

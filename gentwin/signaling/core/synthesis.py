@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from gentwin.signaling.core.admission import AdmissionConfiguration, policy_of
 from gentwin.signaling.core.breakdowns import Breakdowns
-from gentwin.signaling.core.configuration import Faults, NetworkConfiguration, Slice, Station
+from gentwin.signaling.core.configuration import Faults, NetworkConfiguration, Station
 from gentwin.signaling.core.policy import LoadLimits, Policy
 from gentwin.signaling.core.population import RECORDED, Population, Profile, populate
 from gentwin.signaling.core.reference import ReferenceCore
@@ -33,6 +34,7 @@ class SynthesisConfiguration:
         workload: What they do.
         faults: What goes wrong.
         limits: Of load; there are none if not given.
+        admission: Slices whose sessions share resources; there are none if not given.
         profiles: Subscriptions, of which each subscriber has one in turn.
 
     Raises:
@@ -50,6 +52,7 @@ class SynthesisConfiguration:
     workload: Workload = field(default_factory=Workload)
     faults: Faults = field(default_factory=Faults)
     limits: LoadLimits = field(default_factory=LoadLimits)
+    admission: AdmissionConfiguration = field(default_factory=AdmissionConfiguration)
     profiles: tuple[Profile, ...] = RECORDED
 
     def __post_init__(self) -> None:
@@ -65,18 +68,19 @@ class SynthesisConfiguration:
         """Checks that the network has the slices and data networks of profiles, demands and limits."""
         subscriptions = [known for profile in self.profiles for known in profile.subscriptions]
         demands = self.workload.demands
-        slices = [_written(known) for known in self.network.slices]
+        slices = [*map(str, self.network.slices)]
         names = [known.dnn for known in self.network.data_networks]
-        _check_known("profiles", (_written(known.slice) for known in subscriptions), "slices", slices)
+        _check_known("profiles", (str(known.slice) for known in subscriptions), "slices", slices)
         _check_known("profiles", (known.dnn for known in subscriptions), "data_networks", names)
-        _check_known("workload.demands", (_written(known.slice) for known in demands), "slices", slices)
+        _check_known("workload.demands", (str(known.slice) for known in demands), "slices", slices)
         _check_known("workload.demands", (known.dnn for known in demands), "data_networks", names)
-        _check_known("limits.slices", (_written(known.slice) for known in self.limits.slices), "slices", slices)
+        _check_known("limits.slices", (str(known.slice) for known in self.limits.slices), "slices", slices)
+        self.admission.require_slices(self.network.slices)
 
-
-def _written(slice: Slice) -> str:
-    """Returns a slice as it is written in files: SST or SST-SD."""
-    return str(slice.sst) if slice.sd is None else f"{slice.sst}-{slice.sd}"
+    @property
+    def policy(self) -> Policy:
+        """Asked where an answer depends on load: limits, and the greedy policy where slices share resources."""
+        return policy_of(self.admission, self.limits)
 
 
 def _check_known(field: str, used: Iterable[str], part: str, known: Sequence[str]) -> None:
@@ -111,12 +115,12 @@ def synthesize(configuration: SynthesisConfiguration, seed: int = 0, policy: Pol
     Args:
         configuration: What traffic.
         seed: Of all that is random.
-        policy: Asked where an answer depends on load, in place of the limits of the configuration.
+        policy: Asked where an answer depends on load, in place of that of the configuration.
     """
     network = replace(configuration.network, max_ues=max(configuration.network.max_ues, configuration.ues))
     subscribers = Subscribers()
     usims, random = enrol(configuration, seed, subscribers)
-    core = ReferenceCore(network, subscribers, policy or configuration.limits, configuration.faults, seed)
+    core = ReferenceCore(network, subscribers, policy or configuration.policy, configuration.faults, seed)
     ues = [core.add_ue(usim, random.choice(core.stations)) for usim in usims]
     core.start()
     Users(core, configuration.workload, ues, random).start(FIRST_ARRIVAL)

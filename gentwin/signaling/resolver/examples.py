@@ -106,10 +106,10 @@ def synthesised_examples(
     Args:
         configuration: What traffic.
         seed: Of all that is random.
-        policy: Asked where an answer depends on load, in place of the limits of the configuration.
+        policy: Asked where an answer depends on load, in place of that of the configuration.
         hints: Whether to say what answers depend on; if not, nothing that is ciphered is opened either.
     """
-    log = DecisionLog(policy or configuration.limits)
+    log = DecisionLog(policy or configuration.policy)
     records = [*synthesize(configuration, seed, log)]
     if not hints:
         yield from examples_of_records(records)

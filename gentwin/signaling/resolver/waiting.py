@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -98,7 +99,8 @@ class Admission:
 
     def keep(self, context: Resolver, request: Request) -> None:
         """Lets a request wait."""
-        self._queues.setdefault(request.slice, deque()).append((context, request))
+        queue = self._queues.setdefault(request.slice, deque())
+        insort(queue, (context, request), key=lambda entry: entry[1].time)  # contexts of a checkpoint come in any order
         self._count(request, 1)
 
     def remove(self, context: Resolver, request: Request) -> None:
@@ -113,7 +115,9 @@ class Admission:
     def _count(self, request: Request, change: int) -> None:
         self.load.waiting += change
         if request.slice is not None:
-            self.load.of(request.slice).waiting += change
+            own, queue = self.load.of(request.slice), self._queues[request.slice]
+            own.waiting += change
+            own.oldest = queue[0][1].time - self._started if queue else None
 
     # ------------------------------------------------------------ what becomes of it
 
