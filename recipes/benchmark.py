@@ -57,6 +57,7 @@ FIGURES = {
     "admission-anchors": "What policies of admission control earn over the load; on the small network, the optimum.",
     "policy-fidelity": "How well a twin of 1,000 recorded decisions does what the admission policy does.",
     "policy-augmentation": "What augmentations of recorded decisions are worth to a policy twin.",
+    "admission-drl": "What DRL on the policy twin earns in admission control, and real decisions it needs.",
     "core-load": "Many UEs register, open a session and leave at a served twin, beside the reference core (Linux).",
     "import-time": "Seconds `import gentwin` takes.",
 }

@@ -12,6 +12,7 @@ from transformers.utils import ModelOutput
 from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.q_network.configuration_q_network import QNetworkConfig
 from gentwin.models.q_network.heads import (
+    ActionEffects,
     DuelingHead,
     FactorisedHead,
     ParticleGenerator,
@@ -37,6 +38,11 @@ class QNetworkOutput(ModelOutput):
 
     loss: Tensor | None = None
     values: Tensor | None = None
+
+
+def allowed_values(values: Tensor, masks: Tensor | None) -> Tensor:
+    """Returns values `(B, A)` with minus infinity where `masks` forbid an action; as they are without masks."""
+    return values if masks is None else values.masked_fill(~masks, -math.inf)
 
 
 class QNetworkModel(TwinModel):
@@ -73,6 +79,9 @@ class QNetworkModel(TwinModel):
             critic = [config.num_particles, *config.critic_sizes]
             self.critic = nn.Sequential(dense(critic), nn.Linear(critic[-1], 1))
         else:
+            self.effects = None
+            if config.head == "afterstate":
+                self.effects, size = ActionEffects(config.action_effects, config.action_rewards), size + 1
             self.trunk = dense([size, *sizes])
             self.head = self._build_head(sizes[-1])
         self.post_init()
@@ -81,8 +90,9 @@ class QNetworkModel(TwinModel):
         config = self.config
         if config.head == "factorised":
             return FactorisedHead(input_size, config.num_slices, config.num_units, config.num_knots)
-        kind = DuelingHead if config.head == "dueling" else PlainHead
-        return kind(input_size, config.num_actions)
+        if config.head == "dueling":
+            return DuelingHead(input_size, config.num_actions)
+        return PlainHead(input_size, 1 if config.head == "afterstate" else config.num_actions)
 
     def forward(
         self, observations: Tensor, actions: Tensor | None = None, labels: Tensor | None = None
@@ -114,6 +124,9 @@ class QNetworkModel(TwinModel):
 
     def relative_values(self, observations: Tensor) -> Tensor:
         """Returns values `(B, A)` less `return_offset`, in units of `return_scale`."""
+        if self.config.head == "afterstate":
+            values = self.head(trunk_forward(self.trunk, self._features_after(observations))[-1])
+            return values.view(len(observations), -1) + self.effects.rewards / self.return_scale
         features = self.features(observations)
         if self.config.head == "particles":
             middle = torch.full((len(features), self.config.noise_size), 0.5, device=features.device)
@@ -140,7 +153,13 @@ class QNetworkModel(TwinModel):
         """
         if self.config.head == "particles":
             raise ValueError("`head` must not be 'particles' for gradients of values; use autograd.")
-        activations = trunk_forward(self.trunk, self.features(observations))
+        if self.config.head == "afterstate":  # one output, the value of what comes of the action taken
+            features = self._features_after(observations, actions)
+            labels = labels - self.effects.rewards[actions] / self.return_scale
+            actions = torch.zeros_like(actions)
+        else:
+            features = self.features(observations)
+        activations = trunk_forward(self.trunk, features)
         differences = self.head(activations[-1]).gather(1, actions[:, None]).squeeze(1).sub_(labels)
         split = 2 * (len(activations) - 1)
         slopes = self.head.backward(activations[-1], actions, differences / len(differences), gradients[split:])
@@ -158,6 +177,11 @@ class QNetworkModel(TwinModel):
         self.require_fitted()
         return self.generator(self.features(observations), noise)
 
+    def _features_after(self, observations: Tensor, actions: Tensor | None = None) -> Tensor:
+        """Returns features and mark of what observations become, `(B, F + 1)` or `(B * A, F + 1)`."""
+        become, marks = self.effects.after(observations, actions)
+        return torch.cat((self.features(become), marks), dim=1)
+
     def features(self, observations: Tensor) -> Tensor:
         """Returns observations `(B, F)` on their scales, standardised and limited."""
         if observations.ndim != 2 or observations.shape[1] != len(self.observation_mean):
@@ -168,22 +192,33 @@ class QNetworkModel(TwinModel):
         return scaled.clamp(-self.config.feature_clip, self.config.feature_clip)
 
     @torch.no_grad()
-    def greedy(self, observations: Tensor) -> Tensor:
-        """Returns the best actions `(B,)` int64."""
+    def greedy(self, observations: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Returns the best actions `(B,)` int64.
+
+        Args:
+            observations: `(B, F)` in physical units.
+            masks: `(B, A)` bool, true where an action is allowed; all are by default.
+        """
         self.require_fitted()
-        return self.relative_values(observations).argmax(dim=1)
+        return allowed_values(self.relative_values(observations), masks).argmax(dim=1)
 
     @torch.no_grad()
     def fit_normalization(
-        self, observations: Tensor, rewards: Tensor, discount: float, terminated: Tensor | None = None
+        self,
+        observations: Tensor,
+        rewards: Tensor,
+        discount: float,
+        terminated: Tensor | None = None,
+        elapsed_s: Tensor | None = None,
     ) -> None:
         """Sets the statistics from some experience.
 
         Args:
             observations: `(M, F)` in physical units.
             rewards: `(M,)`.
-            discount: Of future rewards, 0 … below 1.
+            discount: Of future rewards, 0 … below 1; per second if times are given, else per step.
             terminated: `(M,)`, 1 where an episode came to its end; never by default.
+            elapsed_s: `(M,)`, time from each action to the next, seconds.
 
         Raises:
             ValueError: If a value is not finite, or an entry on the log scale is negative.
@@ -197,7 +232,9 @@ class QNetworkModel(TwinModel):
         self.observation_mean.copy_(scaled.mean(dim=0))
         deviation = scaled.std(dim=0, correction=0)
         self.observation_deviation.copy_(torch.where(deviation > SMALLEST_DEVIATION, deviation, 1.0))
-        self._fit_returns(rewards, discount, 1.0 if terminated is None else 1 - float(terminated.float().mean()))
+        # With times, returns are about those of steps of the mean discount.
+        usual = discount if elapsed_s is None else float((discount ** elapsed_s.double()).mean())
+        self._fit_returns(rewards, usual, 1.0 if terminated is None else 1 - float(terminated.float().mean()))
         self.mark_fitted()
 
     def _fit_returns(self, rewards: Tensor, discount: float, going_on: float) -> None:
