@@ -127,24 +127,6 @@ class SliceAdmissionVectorEnv(VectorEnv):
         slices = np.arange(self.parameters.num_slices)
         return (np.asarray(actions)[..., None] == slices).astype(np.float64)[..., None]
 
-    def action_effects(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what every action changes and earns at once.
-
-        An admission takes a request from its queue, adds a service and holds its demand. How long the next request of
-        the queue has waited is not known beforehand, and left as it is.
-
-        Returns:
-            Additions to an observation `(num_slices + 1, F)`, and revenue `(num_slices + 1,)`.
-        """
-        p, names = self.parameters, [field.name for field in self.schema.state]
-        added = np.zeros((p.num_slices + 1, p.num_slices, len(names)))
-        for n, entry in enumerate(p.slices):
-            added[n, n, names.index("queued")] = -1
-            added[n, n, names.index("in_service")] = 1
-            added[n, :, -p.num_resources :] = -np.array(entry.demand) / np.array(p.capacity)
-        flat = added.reshape(len(added), -1)[:, self._columns]
-        return flat, np.array([*(entry.revenue for entry in p.slices), 0.0])
-
     def states(self, observations: np.ndarray) -> np.ndarray:
         """Returns states of the schema, as `gentwin.networks.admission.policies` take them, from observations.
 

@@ -47,7 +47,7 @@ def q_network_config(env: VectorEnv, head: str = "plain", **fields: Any) -> QNet
     Args:
         env: With a flat `Box` of observations and a `Discrete` set of actions.
         head: As in [`QNetworkConfig`][gentwin.models.q_network.QNetworkConfig]; `factorised` needs an environment of a
-            sliced network, `afterstate` one of admission control.
+            sliced network.
         **fields: Other fields of the configuration.
 
     Raises:
@@ -67,15 +67,6 @@ def q_network_config(env: VectorEnv, head: str = "plain", **fields: Any) -> QNet
         parameters = base.parameters
         units = round(parameters.bandwidth_hz / parameters.resolution_hz)
         fields = {"num_slices": parameters.num_slices, "num_units": units, **fields}
-    if head == "afterstate":
-        base = env.unwrapped
-        if not isinstance(base, SliceAdmissionVectorEnv):
-            raise AgentError(
-                "`head` must not be 'afterstate' for an environment that does not say what actions change at once; "
-                "choose 'dueling'."
-            )
-        effects, rewards = base.action_effects()
-        fields = {"action_effects": effects.tolist(), "action_rewards": rewards.tolist(), **fields}
     return QNetworkConfig(
         observation_fields=observation_fields(env),
         observation_scales=observation_scales(env),

@@ -111,7 +111,7 @@ class QLearner:
     """
 
     algorithms: ClassVar[tuple[str, ...]] = ("dqn", "double_dqn")
-    heads: ClassVar[tuple[str, ...]] = ("plain", "dueling", "factorised", "afterstate")
+    heads: ClassVar[tuple[str, ...]] = ("plain", "dueling", "factorised")
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -18,6 +19,9 @@ from gentwin.rl import LearnerArguments, PlainTrainer, QLearner, q_network_confi
 from gentwin.rl.admission import AdmissionArguments, AdmissionTrainer, follow, state_policy
 from gentwin.rl.cloning import clone_policy
 from gentwin.rl.evaluation import per_state
+from gentwin.rl.recipe.arguments import AGENT_ARGUMENT_CLASSES
+from gentwin.rl.recipe.setup import read_section
+from gentwin.training import parse_arguments
 
 SEARCH, CURVE, FINAL = range(3)  # purposes of random keys: none of them are met by two of them, or by an agent
 GREEDY, BY_REVENUE, TRUNK, OPTIMUM = "greedy", "greedy by revenue", "trunk reservation", "optimum"
@@ -51,9 +55,9 @@ class AdmissionSetting:
     num_rounds: int
     plain_steps: int
     head: str = "dueling"
-    curve_copies: int = 64
-    final_copies: int = 256
-    duration_s: float = 200.0
+    curve_copies: int = 128
+    final_copies: int = 1024
+    duration_s: float = 300.0
     settle_s: float = 100.0
 
     @property
@@ -73,6 +77,22 @@ class AdmissionSetting:
         copies = self.final_copies if purpose == FINAL else self.curve_copies
         keys = np.random.default_rng([purpose, 20_310]).integers(2**64, size=copies, dtype=np.uint64)
         return simulate(policy, self.parameters, keys, self.duration_s, self.settle_s, num_threads=1)
+
+
+def from_recipe(preset: str, plain_steps: int) -> AdmissionSetting:
+    """Returns the setting of `recipes/agent_admission.yaml` on a preset."""
+    config = Path(__file__).parents[1] / "agent_admission.yaml"
+    sections, run = parse_arguments([], config, classes=AGENT_ARGUMENT_CLASSES)
+    return AdmissionSetting(
+        preset=preset,
+        num_envs=run.num_envs,
+        hidden_sizes=sections.agent["hidden_sizes"],
+        learning=read_section(LearnerArguments, sections.learning, "learning"),
+        enhanced=read_section(AdmissionArguments, sections.twin_enhanced, "twin_enhanced"),
+        num_rounds=run.num_rounds,
+        plain_steps=plain_steps,
+        head=sections.agent["head"],
+    )
 
 
 def anchors(setting: AdmissionSetting) -> dict[str, Policy]:

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from gentwin.rl import LearnerArguments
-from gentwin.rl.admission import AdmissionArguments
 from gentwin.training.plots import COLORS, INK, new_figure, save_figure
 from recipes.comparison.admission_agents import (
+    CURVE,
     FINAL,
     GREEDY,
     HEURISTICS,
@@ -26,6 +25,7 @@ from recipes.comparison.admission_agents import (
     AdmissionSetting,
     anchors,
     described,
+    from_recipe,
     with_twins,
     without_twins,
 )
@@ -36,30 +36,13 @@ from recipes.figures.result import Result
 from recipes.figures.sample_efficiency import steps_to
 
 SHARE_OF_OPTIMUM, FEWER = 0.95, 10.0
-FULL = {
-    "small": AdmissionSetting(
-        preset="small",
-        num_envs=8,
-        hidden_sizes=[64, 64],
-        learning=LearnerArguments(
-            discount=0.99, learning_rate=1e-3, batch_size=256, buffer_size=200_000, learning_starts=20_000,
-            target_update_rate=0.005, exploration_final=0.05, exploration_decay_steps=300,
-        ),
-        enhanced=AdmissionArguments(
-            first_steps=1000, steps_per_round=500, practice_updates=8000, practice_updates_per_step=0.02,
-            practice_exploration=0.1, practice_copies=256,
-        ),
-        num_rounds=3,
-        plain_steps=60_000,
-    )
-}  # fmt: skip
-FULL["busy"] = dataclasses.replace(FULL["small"], preset="busy")
+FULL = {preset: from_recipe(preset, plain_steps=24_000) for preset in ("small", "busy")}
 
 
 def quick(setting: AdmissionSetting) -> AdmissionSetting:
-    """Returns a setting of a fifth of the work."""
-    enhanced = dataclasses.replace(setting.enhanced, practice_updates=setting.enhanced.practice_updates // 2)
-    return dataclasses.replace(setting, enhanced=enhanced, num_rounds=2, plain_steps=15_000, final_copies=64)
+    """Returns a setting of half the work for an agent, and less for the judge."""
+    enhanced = dataclasses.replace(setting.enhanced, practice_updates=3000)
+    return dataclasses.replace(setting, enhanced=enhanced, num_rounds=2, plain_steps=12_000, final_copies=256)
 
 
 def gain(runs: list[dict[str, Any]], other: dict[str, Any]) -> dict[str, Any]:
@@ -70,12 +53,16 @@ def gain(runs: list[dict[str, Any]], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def decisions_to(curves: list[dict[str, Any]], level: float) -> dict[str, Any]:
-    """Returns the median of the real decisions after which trainings reach a level for good, their end for those that
-    never do."""
-    steps = [steps_to(curve, level) for curve in curves]
+    """Returns the median of the real decisions after which trainings reach a level, `None` if half of them never do.
+
+    `at_least` is the same with the end of a training in place of what it never reached.
+    """
+    steps = np.array([steps_to(curve, level) for curve in curves])
     ends = [float(curve["steps"][-1]) for curve in curves]
+    middle = float(np.median(steps))
     return {
-        "decisions": float(np.median(np.minimum(steps, ends))),
+        "decisions": middle if np.isfinite(middle) else None,
+        "at_least": float(np.median(np.minimum(steps, ends))),
         "never_reached": int(np.isinf(steps).sum()),
     }
 
@@ -84,7 +71,7 @@ def compare(setting: AdmissionSetting, seeds: list[int]) -> dict[str, Any]:
     """Returns everything measured on one network."""
     policies = anchors(setting)
     lines = {name: described(setting.play(policy, FINAL)) for name, policy in policies.items()}
-    levels = {name: setting.play(policy, 1).revenue_per_s for name, policy in policies.items()}
+    levels = {name: setting.play(policy, CURVE).revenue_per_s for name, policy in policies.items()}
     arms = {run.__name__: over_seeds(run, setting, seeds) for run in (with_twins, without_twins)}
     best = max(HEURISTICS, key=lambda name: lines[name]["revenue_per_s"])
     goal_level = SHARE_OF_OPTIMUM * levels[OPTIMUM] if OPTIMUM in levels else levels[best]
@@ -104,7 +91,7 @@ def compare(setting: AdmissionSetting, seeds: list[int]) -> dict[str, Any]:
             "curve": {key: np.mean([run[key] for run in runs], axis=0).tolist() for key in ("steps", "utility")},
         }
     ours, plain = (found[arm]["to_level"] for arm in ("with_twins", "without_twins"))
-    found["times_fewer_decisions"] = plain["decisions"] / ours["decisions"]
+    found["times_fewer_decisions"] = plain["at_least"] / ours["decisions"] if ours["decisions"] else 0.0
     found["is_lower_bound"] = plain["never_reached"] > 0
     if OPTIMUM in lines:
         found["share_of_optimum"] = 1 + found["with_twins"]["gain_over"][OPTIMUM]["percent"] / 100

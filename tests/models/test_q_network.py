@@ -13,17 +13,12 @@ from gentwin.networks.slicing import PRESETS, allocation_grid, slicing_parameter
 from tests.twin_contract import TwinContract
 
 ALLOCATIONS = {"num_actions": 10, "num_slices": 3, "num_units": 6}
-EFFECTS = {
-    "action_effects": [[-1.0, 0.5], [0.0, -0.25], [0.5, 0.5], [-0.5, 0.0], [0.0, 0.0]],
-    "action_rewards": [2.0, 1.0, 0.5, 3.0, 0.0],
-}
-HEADS = ("plain", "dueling", "factorised", "afterstate", "particles")
+HEADS = ("plain", "dueling", "factorised", "particles")
 
 
 def make_config(head="plain", **fields):
     sizes = {"hidden_sizes": [8, 8, 8], "critic_sizes": [8], "num_particles": 4, "noise_size": 3}
     actions = ALLOCATIONS if head == "factorised" else {"num_actions": 5}
-    actions |= EFFECTS if head == "afterstate" else {}
     return QNetworkConfig(**{"observation_fields": ["load", "queue"], "head": head, **sizes, **actions, **fields})
 
 
@@ -60,10 +55,6 @@ class TestDueling(PlainContract):
 
 class TestFactorised(PlainContract):
     head = "factorised"
-
-
-class TestAfterstate(PlainContract):
-    head = "afterstate"
 
 
 class TestParticles(PlainContract):
@@ -121,21 +112,7 @@ def test_particles_depend_on_noise_and_values_do_not():
         make_network().particles(observations, torch.rand(6, 3))
 
 
-def test_one_function_values_what_actions_lead_to():
-    network = make_network("afterstate")
-    network.return_scale.fill_(4.0)
-    observations = torch.rand(6, 2)
-    values = network(observations).values
-    effects, rewards = (torch.tensor(EFFECTS[name]) for name in ("action_effects", "action_rewards"))
-    # Action 2 leads from s - e_2 to where action 4, which changes nothing, leads from s, but the choice goes on there.
-    mark = torch.tensor([[0.0]] * 4 + [[1.0]])
-    for action in range(5):
-        inputs = torch.cat((network.features(observations + effects[action]), mark[action].expand(6, 1)), dim=1)
-        expected = network.head(network.trunk(inputs)).squeeze(1) * 4.0 + rewards[action]
-        torch.testing.assert_close(values[:, action], expected)
-
-
-@pytest.mark.parametrize("head", ["plain", "dueling", "factorised", "afterstate"])
+@pytest.mark.parametrize("head", ["plain", "dueling", "factorised"])
 def test_gradients_by_hand_equal_those_of_autograd(head):
     network = make_network(head)
     observations, actions = torch.randn(7, 2), torch.tensor([0, 1, 4, 4, 2, 0, 0])
@@ -212,8 +189,6 @@ def test_greedy_actions_have_the_largest_value():
         ({"feature_clip": float("nan")}, "feature_clip"),
         ({"head": "nope"}, "head"),
         ({"head": "particles", "hidden_sizes": [8, 8]}, "hidden_sizes"),
-        ({"head": "afterstate", "action_effects": [[0.0, 0.0]]}, "action_effects"),
-        ({"head": "afterstate", "action_rewards": [1.0]}, "action_rewards"),
         ({"head": "factorised", "num_slices": 1}, "num_slices"),
         ({"head": "factorised", "num_units": 2}, "num_units"),
         ({"head": "factorised", "num_actions": 11}, "num_actions"),

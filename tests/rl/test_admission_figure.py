@@ -74,7 +74,8 @@ def test_the_goal_needs_all_its_parts():
 
 def test_trainings_that_never_arrive_count_with_their_end():
     curves = [{"steps": [1, 2, 8], "utility": values} for values in ([0, 1, 1], [1, 1, 1], [0, 1, 0])]
-    assert admission_drl.decisions_to(curves, 0.5) == {"decisions": 2.0, "never_reached": 1}
+    assert admission_drl.decisions_to(curves, 0.5) == {"decisions": 2.0, "at_least": 2.0, "never_reached": 1}
+    assert admission_drl.decisions_to(curves[2:], 0.5) == {"decisions": None, "at_least": 8.0, "never_reached": 1}
 
 
 def test_the_recipe_trains_and_goes_on(tmp_path, capsys):

@@ -9,7 +9,7 @@ from huggingface_hub.dataclasses import strict
 
 from gentwin.models.configuration_twin import TwinConfig
 
-HEADS = ("plain", "dueling", "factorised", "afterstate", "particles")
+HEADS = ("plain", "dueling", "factorised", "particles")
 SCALES = ("linear", "log1p")
 
 
@@ -25,17 +25,13 @@ class QNetworkConfig(TwinConfig):
         num_actions: Number of actions.
         hidden_sizes: Widths of the hidden layers; Zhang et al. use 256, 256, 128 and 128.
         head: How values of actions come about: `plain`, one output each; `dueling`, a value of the state and an
-            advantage each; `factorised`, a sum over slices of functions of their bandwidth; `afterstate`, what an
-            action earns at once and the value of the observation that it leads to at once; `particles`, a sample of
+            advantage each; `factorised`, a sum over slices of functions of their bandwidth; `particles`, a sample of
             returns for each action from a generator, judged by a critic (Dueling GAN-DDQN).
         num_slices: Slices that an allocation divides the band among; needed by `factorised`.
         num_units: Units of the grid that the band has, such as 17; needed by `factorised`. Its actions are all ways
             to give each slice at least one unit, in the order of
             [`allocation_grid`][gentwin.networks.slicing.allocation_grid].
         num_knots: Largest number of knots of a slice's function of its bandwidth in `factorised`.
-        action_effects: What every action adds to every entry of the observation at once, `num_actions` rows; needed by
-            `afterstate`.
-        action_rewards: What every action earns at once; needed by `afterstate`.
         num_particles: Particles of each action in `particles`.
         noise_size: Width of the noise that `particles` draws from.
         critic_sizes: Widths of the critic's hidden layers in `particles`.
@@ -55,8 +51,6 @@ class QNetworkConfig(TwinConfig):
     num_slices: int = 0
     num_units: int = 0
     num_knots: int = 12
-    action_effects: list[list[float]] = dataclasses.field(default_factory=list)
-    action_rewards: list[float] = dataclasses.field(default_factory=list)
     num_particles: int = 30
     noise_size: int = 10
     critic_sizes: list[int] = dataclasses.field(default_factory=lambda: [256, 256])
@@ -91,25 +85,8 @@ class QNetworkConfig(TwinConfig):
             raise ValueError(
                 f"`hidden_sizes` must hold at least 3 widths with head='particles', got {self.hidden_sizes}."
             )
-        if self.head == "afterstate":
-            self._validate_effects()
-        if self.head == "factorised":
-            self._validate_allocations()
-
-    def _validate_effects(self) -> None:
-        shape = (self.num_actions, len(self.observation_fields))
-        if [len(row) for row in self.action_effects] != [shape[1]] * shape[0]:
-            raise ValueError(
-                f"`action_effects` must have {shape[0]} rows of {shape[1]} entries with head='afterstate', got rows of "
-                f"{[len(row) for row in self.action_effects]}."
-            )
-        if len(self.action_rewards) != self.num_actions:
-            raise ValueError(
-                f"`action_rewards` must have {self.num_actions} entries with head='afterstate', got "
-                f"{len(self.action_rewards)}."
-            )
-
-    def _validate_allocations(self) -> None:
+        if self.head != "factorised":
+            return
         if self.num_slices < 2 or self.num_units < self.num_slices:
             raise ValueError(
                 "`num_slices` must be at least 2 and `num_units` at least as large with head='factorised', got "

@@ -125,40 +125,6 @@ class FactorisedHead(ValueHead):
         return torch.addmm(slopes[:, None] * self.value.weight, of_coefficients, self.coefficients.weight)
 
 
-class ActionEffects(nn.Module):
-    """What actions change at once, so that one function of what comes of them values all.
-
-    Rows end with a mark of actions that change nothing: such a one leads to the observation as it is, but the choice is
-    over, while after another action of the same outcome there may be a next choice.
-
-    Args:
-        effects: `(A, F)` what every action adds to an observation.
-        rewards: `(A,)` what it earns at once.
-    """
-
-    def __init__(self, effects: list[list[float]], rewards: list[float]) -> None:
-        super().__init__()
-        self._effects, self._rewards = effects, rewards
-        self.register_buffer("effects", torch.zeros(len(effects), len(effects[0])), persistent=False)
-        self.register_buffer("rewards", torch.zeros(len(rewards)), persistent=False)
-        self.register_buffer("is_idle", torch.zeros(len(effects), 1), persistent=False)
-        self.reset_parameters()
-
-    @torch.no_grad()
-    def reset_parameters(self) -> None:
-        """Fills in the constants."""
-        self.effects.copy_(torch.tensor(self._effects))
-        self.rewards.copy_(torch.tensor(self._rewards))
-        self.is_idle.copy_((self.effects == 0).all(dim=1, keepdim=True))
-
-    def after(self, observations: Tensor, actions: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Returns what observations `(B, F)` become and the marks, `(B, …)` after `actions`, `(B * A, …)` after all."""
-        if actions is not None:
-            return observations + self.effects[actions], self.is_idle[actions]
-        become = observations[:, None] + self.effects
-        return become.flatten(0, 1), self.is_idle.repeat(len(observations), 1)
-
-
 def _linear_gradients(inputs: Tensor, slopes: Tensor, of_weight: Tensor, of_bias: Tensor) -> None:
     torch.mm(slopes.t(), inputs, out=of_weight)
     torch.sum(slopes, dim=0, out=of_bias)

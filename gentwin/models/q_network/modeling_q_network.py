@@ -12,7 +12,6 @@ from transformers.utils import ModelOutput
 from gentwin.models.modeling_twin import TwinModel
 from gentwin.models.q_network.configuration_q_network import QNetworkConfig
 from gentwin.models.q_network.heads import (
-    ActionEffects,
     DuelingHead,
     FactorisedHead,
     ParticleGenerator,
@@ -79,9 +78,6 @@ class QNetworkModel(TwinModel):
             critic = [config.num_particles, *config.critic_sizes]
             self.critic = nn.Sequential(dense(critic), nn.Linear(critic[-1], 1))
         else:
-            self.effects = None
-            if config.head == "afterstate":
-                self.effects, size = ActionEffects(config.action_effects, config.action_rewards), size + 1
             self.trunk = dense([size, *sizes])
             self.head = self._build_head(sizes[-1])
         self.post_init()
@@ -90,9 +86,8 @@ class QNetworkModel(TwinModel):
         config = self.config
         if config.head == "factorised":
             return FactorisedHead(input_size, config.num_slices, config.num_units, config.num_knots)
-        if config.head == "dueling":
-            return DuelingHead(input_size, config.num_actions)
-        return PlainHead(input_size, 1 if config.head == "afterstate" else config.num_actions)
+        kind = DuelingHead if config.head == "dueling" else PlainHead
+        return kind(input_size, config.num_actions)
 
     def forward(
         self, observations: Tensor, actions: Tensor | None = None, labels: Tensor | None = None
@@ -124,9 +119,6 @@ class QNetworkModel(TwinModel):
 
     def relative_values(self, observations: Tensor) -> Tensor:
         """Returns values `(B, A)` less `return_offset`, in units of `return_scale`."""
-        if self.config.head == "afterstate":
-            values = self.head(trunk_forward(self.trunk, self._features_after(observations))[-1])
-            return values.view(len(observations), -1) + self.effects.rewards / self.return_scale
         features = self.features(observations)
         if self.config.head == "particles":
             middle = torch.full((len(features), self.config.noise_size), 0.5, device=features.device)
@@ -153,13 +145,7 @@ class QNetworkModel(TwinModel):
         """
         if self.config.head == "particles":
             raise ValueError("`head` must not be 'particles' for gradients of values; use autograd.")
-        if self.config.head == "afterstate":  # one output, the value of what comes of the action taken
-            features = self._features_after(observations, actions)
-            labels = labels - self.effects.rewards[actions] / self.return_scale
-            actions = torch.zeros_like(actions)
-        else:
-            features = self.features(observations)
-        activations = trunk_forward(self.trunk, features)
+        activations = trunk_forward(self.trunk, self.features(observations))
         differences = self.head(activations[-1]).gather(1, actions[:, None]).squeeze(1).sub_(labels)
         split = 2 * (len(activations) - 1)
         slopes = self.head.backward(activations[-1], actions, differences / len(differences), gradients[split:])
@@ -176,11 +162,6 @@ class QNetworkModel(TwinModel):
             raise ValueError(f"`head` must be 'particles' to draw returns, got {self.config.head!r}.")
         self.require_fitted()
         return self.generator(self.features(observations), noise)
-
-    def _features_after(self, observations: Tensor, actions: Tensor | None = None) -> Tensor:
-        """Returns features and mark of what observations become, `(B, F + 1)` or `(B * A, F + 1)`."""
-        become, marks = self.effects.after(observations, actions)
-        return torch.cat((self.features(become), marks), dim=1)
 
     def features(self, observations: Tensor) -> Tensor:
         """Returns observations `(B, F)` on their scales, standardised and limited."""
@@ -221,11 +202,13 @@ class QNetworkModel(TwinModel):
             elapsed_s: `(M,)`, time from each action to the next, seconds.
 
         Raises:
-            ValueError: If a value is not finite, or an entry on the log scale is negative.
+            ValueError: If a value is not finite, an entry on the log scale is negative, or no time passes.
         """
         for name, values in (("observations", observations), ("rewards", rewards)):
             if not torch.isfinite(values).all():
                 raise ValueError(f"`{name}` must be finite; drop or repair the steps that are not.")
+        if elapsed_s is not None and not elapsed_s.sum() > 0:
+            raise ValueError("`elapsed_s` must hold some time that passes, got none; gather more experience first.")
         if self.log_entries and (lowest := float(observations[:, self.log_entries].min())) < 0:
             raise ValueError(f"`observations` on the log scale must be at least 0, got {lowest}.")
         scaled = self._on_scale(observations)
