@@ -59,6 +59,7 @@ FIGURES = {
     "policy-fidelity": "How well a twin of 1,000 recorded decisions does what the admission policy does.",
     "policy-augmentation": "What augmentations of recorded decisions are worth to a policy twin.",
     "slice-transfer": "What a twin of general traffic is worth where there are few data of one type of slice.",
+    "admission-drl": "What DRL on the policy twin earns in admission control, and real decisions it needs.",
     "core-load": "Many UEs register, open a session and leave at a served twin, beside the reference core (Linux).",
     "import-time": "Seconds `import gentwin` takes.",
 }

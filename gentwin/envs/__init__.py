@@ -10,6 +10,8 @@ __all__ = [
     "SliceAdmissionEnv",
     "SliceAdmissionVectorEnv",
     "TransitionRecorder",
+    "TwinAdmissionEnv",
+    "TwinAdmissionVectorEnv",
     "TwinSlicingEnv",
     "TwinSlicingVectorEnv",
     "register_environments",
@@ -21,6 +23,8 @@ _MODULES = {
     "SliceAdmissionEnv": "slice_admission",
     "SliceAdmissionVectorEnv": "slice_admission",
     "TransitionRecorder": "recorder",
+    "TwinAdmissionEnv": "twin_admission",
+    "TwinAdmissionVectorEnv": "twin_admission",
     "TwinSlicingEnv": "twin_slicing",
     "TwinSlicingVectorEnv": "twin_slicing",
 }
@@ -28,7 +32,7 @@ _MODULES = {
 
 def register_environments() -> None:
     """Registers the environments with Gymnasium; done by importing this package."""
-    for name in ("RanSlicing", "SliceAdmission", "TwinSlicing"):
+    for name in ("RanSlicing", "SliceAdmission", "TwinAdmission", "TwinSlicing"):
         module = _MODULES[f"{name}Env"]
         if f"gentwin/{name}-v0" not in registry:
             register(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import gymnasium
@@ -69,6 +70,17 @@ class RanSlicingVectorEnv(SlicingVectorEnv):
                 self._placement_keys[:] = placement
         sessions = self.parameters.population == "sessions"
         self.network.reset(self._keys(), placement_keys=None if sessions else self._placement_keys)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what a training that is gone on with must share with the one that was saved."""
+        return {
+            "network": dataclasses.asdict(self.parameters),
+            "num_envs": self.num_envs,
+            "episode_steps": self.episode_steps,
+            "utility_weights": self.utility.weights,
+            "shaping": None if self.shaping is None else dataclasses.asdict(self.shaping),
+            "placement_seed": self.placement_seed,
+        }
 
     def snapshot(self) -> dict[str, Any]:
         """Returns where all copies and their random generators stand, as arrays and JSON-able values.

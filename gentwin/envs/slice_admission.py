@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import gymnasium
@@ -12,7 +13,13 @@ from gymnasium.vector.utils import batch_space
 
 from gentwin.envs.single_copy import SingleCopyEnv
 from gentwin.envs.spaces import checked_actions, field_box, observed_names
-from gentwin.networks.admission import AdmissionNetwork, admission_parameters, slice_revenue
+from gentwin.networks.admission import (
+    AdmissionNetwork,
+    AdmissionParameters,
+    admission_parameters,
+    admission_schema,
+    slice_revenue,
+)
 from gentwin.schema import refuse_unknown_keys
 
 MAX_KEY = np.iinfo(np.uint64).max
@@ -29,9 +36,11 @@ class SliceAdmissionVectorEnv(VectorEnv):
 
     Attributes:
         num_decisions: Decisions of each copy since the environment was made.
+        observation_names: Name of every entry of an observation, such as `hrllc.queued` or `free_radio`.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (Gymnasium's form)
+    length_argument = "episode_steps"  # what a subclass calls the length of its episodes
 
     def __init__(
         self,
@@ -47,11 +56,11 @@ class SliceAdmissionVectorEnv(VectorEnv):
         if num_envs < 1:
             raise ValueError(f"`num_envs` must be at least 1, got {num_envs}.")
         if episode_steps is not None and episode_steps < 1:
-            raise ValueError(f"`episode_steps` must be at least 1 or None, got {episode_steps}.")
+            raise ValueError(f"`{self.length_argument}` must be at least 1 or None, got {episode_steps}.")
         self.num_envs = num_envs
         self.parameters = admission_parameters(preset, load=load, **parameters)
-        self.network = AdmissionNetwork(self.parameters, num_envs, num_threads)
-        self.schema = self.network.schema
+        self.network = AdmissionNetwork(self._dynamics(), num_envs, num_threads)
+        self.schema = admission_schema(self.parameters)
         self.episode_steps = episode_steps
         names = [field.name for field in self.schema.state]
         usual = tuple(name for name in names if name not in UNOBSERVED)
@@ -69,8 +78,15 @@ class SliceAdmissionVectorEnv(VectorEnv):
         ours, shared = ([index for index in chosen if (index < per_slice) == own] for own in (True, False))
         self._columns = np.concatenate([state[:, ours].reshape(-1), state[0, shared]])
         fields = [self.schema.state[column % len(names)] for column in self._columns]
+        slices = [self.schema.slices[column // len(names)] for column in self._columns[: len(ours) * len(state)]]
+        whole = [f"{name}.{field.name}" for name, field in zip(slices, fields, strict=False)]
+        self.observation_names = (*whole, *(field.name for field in fields[len(whole) :]))
         self.single_observation_space = field_box(fields)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
+
+    def _dynamics(self) -> AdmissionParameters:
+        """Returns the parameters of the network that is simulated; `self.parameters` are set."""
+        return self.parameters
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -128,6 +144,19 @@ class SliceAdmissionVectorEnv(VectorEnv):
         values[:, :, resources] = values[:, :1, resources]
         return values
 
+    def observations(self, states: np.ndarray) -> np.ndarray:
+        """Returns observations `(B, F)` float32 of states of the schema, `(B, num_slices, num_state)`."""
+        return states.reshape(len(states), -1)[:, self._columns].astype(np.float32)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what a training that is gone on with must share with the one that was saved."""
+        return {
+            "network": dataclasses.asdict(self.parameters),
+            "num_envs": self.num_envs,
+            "episode_steps": self.episode_steps,
+            "observation_fields": list(self.observation_fields),
+        }
+
     def snapshot(self) -> dict[str, Any]:
         """Returns where all copies and their random generators stand, as arrays and JSON-able values.
 
@@ -154,7 +183,7 @@ class SliceAdmissionVectorEnv(VectorEnv):
         self._episode_over, self._was_reset = bool(snapshot["episode_over"]), True
 
     def _observation(self) -> np.ndarray:
-        return self.network.state_values().reshape(self.num_envs, -1)[:, self._columns].astype(np.float32)
+        return self.observations(self.network.state_values())
 
     def _state_info(self) -> dict[str, Any]:
         info = {name: self.network.values(name) for name in ("queued", "oldest_wait_s", "requesting", "in_service")}

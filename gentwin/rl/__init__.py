@@ -1,10 +1,12 @@
 """Reinforcement learning on networks, on their twins, and on both."""
 
+from gentwin.rl.admission import AdmissionArguments, AdmissionTrainer, state_policy
 from gentwin.rl.agent import AgentError, greedy_policy, make_learner, q_network_config, require_fit
 from gentwin.rl.anchors import anchor_utilities
+from gentwin.rl.cloning import clone_policy, fit_policy_twin
 from gentwin.rl.collector import Collector
 from gentwin.rl.distillation import DistillationArguments, DistillationReport, distil
-from gentwin.rl.evaluation import Evaluation, evaluate, per_slice
+from gentwin.rl.evaluation import Evaluation, evaluate, per_slice, per_state
 from gentwin.rl.experience import Experience, branch_points
 from gentwin.rl.gan_dqn import GanQLearner
 from gentwin.rl.guard import ViolationGuard
@@ -20,6 +22,8 @@ from gentwin.rl.twin_fitting import TwinFitArguments, fit_twin
 from gentwin.rl.zhang2024 import zhang2024_arguments
 
 __all__ = [
+    "AdmissionArguments",
+    "AdmissionTrainer",
     "AgentError",
     "Batch",
     "Collector",
@@ -43,18 +47,22 @@ __all__ = [
     "ViolationGuard",
     "anchor_utilities",
     "branch_points",
+    "clone_policy",
     "distil",
     "evaluate",
+    "fit_policy_twin",
     "fit_twin",
     "greedy_policy",
     "loss_along_gradient",
     "loss_surface",
     "make_learner",
     "per_slice",
+    "per_state",
     "q_network_config",
     "replay_from_transitions",
     "require_fit",
     "sharpness",
+    "state_policy",
     "train",
     "train_offline",
     "zhang2024_arguments",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
+from gentwin.envs import SliceAdmissionVectorEnv
 from gentwin.envs.slicing import SlicingVectorEnv
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.rl.evaluation import Policy
 from gentwin.rl.gan_dqn import GanQLearner
-from gentwin.rl.learner import LearnerArguments, QLearner
+from gentwin.rl.learner import LearnerArguments, QLearner, greedy_actions
 
 
 class AgentError(ValueError):
@@ -26,6 +26,8 @@ def observation_fields(env: VectorEnv) -> list[str]:
     base = env.unwrapped
     if isinstance(base, SlicingVectorEnv):
         return [f"{name}.{field}" for name in base.schema.slices for field in base.observation_fields]
+    if isinstance(base, SliceAdmissionVectorEnv):
+        return list(base.observation_names)
     return [f"observation.{index}" for index in range(_size(env))]
 
 
@@ -115,7 +117,7 @@ def make_learner(
 
 
 def greedy_policy(network: QNetworkModel, env: VectorEnv | None = None) -> Policy:
-    """Returns the policy that takes the best action: observations `(B, F)` to actions `(B,)`.
+    """Returns the policy that takes the best action: observations `(B, F)`, and masks if any, to actions `(B,)`.
 
     Args:
         network: Of the agent.
@@ -127,9 +129,8 @@ def greedy_policy(network: QNetworkModel, env: VectorEnv | None = None) -> Polic
     if env is not None:
         require_fit(network, env)
 
-    def policy(observations: np.ndarray) -> np.ndarray:
-        flat = np.ascontiguousarray(observations, np.float32).reshape(len(observations), -1)
-        return network.greedy(torch.from_numpy(flat).to(network.device)).cpu().numpy()
+    def policy(observations: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+        return greedy_actions(network, observations, masks)
 
     return policy
 

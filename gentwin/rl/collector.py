@@ -9,9 +9,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from gentwin.envs.autoreset import checked_autoreset_mode
-from gentwin.rl.evaluation import Policy
+from gentwin.rl.evaluation import ELAPSED, MASKS, Policy, ask
 from gentwin.rl.replay import ReplayBuffer
 
+SAID = {"next_masks": MASKS, "elapsed_s": ELAPSED}  # columns of the buffer by keys of `info`
 Listener = Callable[[dict[str, Any], np.ndarray, dict[str, Any], np.ndarray], None]
 
 
@@ -58,10 +59,12 @@ class Collector:
         """Acts once in every copy.
 
         Args:
-            policy: Maps observations `(num_envs, F)` to actions `(num_envs,)`.
+            policy: Maps observations `(num_envs, F)` to actions `(num_envs,)`; where `info` has an `action_mask`, it
+                is called with observations and masks.
 
         Returns:
-            `reward` of every real transition and, if the environment tells, `utility`; shapes `(num_real,)`.
+            `reward` of every real transition and, if the environment tells, `utility` and `elapsed_s`; shapes
+            `(num_real,)`.
 
         Raises:
             RuntimeError: If somebody else has stepped the environment of a sliced network.
@@ -71,24 +74,23 @@ class Collector:
                 f"`env` must be stepped by its collector only, but has made {self._decisions_of_all()} decisions where "
                 f"{self._decisions} are known; evaluate in an environment of its own."
             )
-        before, actions = self.observations, policy(self.observations)
+        before, actions = self.observations, ask(policy, self.observations, self.info)
         after, rewards, terminated, truncated, info = self.env.step(actions)
         real = ~self._ended
         if self.listener is not None:
             self.listener(self.info, actions, info, real)
         flat = before.reshape(len(before), -1), after.reshape(len(after), -1)
-        if real.all():
-            self.buffer.add(flat[0], actions, rewards, flat[1], terminated)
-        else:
-            self.buffer.add(flat[0][real], actions[real], rewards[real], flat[1][real], terminated[real])
+        columns = {"observations": flat[0], "actions": actions, "rewards": rewards, "next_observations": flat[1]}
+        columns |= {"terminated": terminated}
+        if real.any():  # a step that resets all copies says no time
+            columns |= {ours: info[theirs] for ours, theirs in SAID.items() if theirs in info}
+            self.buffer.add(**(columns if real.all() else {name: values[real] for name, values in columns.items()}))
         self.is_first = ~real
         self.observations, self.info, self._ended = after, info, terminated | truncated
         self._decisions = self._decisions_of_all()
         self.num_steps += int(real.sum())
-        seen = {"reward": rewards[real]}
-        if "utility" in info:
-            seen["utility"] = info["utility"][real]
-        return seen
+        told = {name: info[name][real] for name in ("utility", ELAPSED) if name in info}
+        return {"reward": rewards[real], **told}
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Returns where the interaction stands, but for environment and buffer, as arrays."""

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from gentwin.datasets import Transitions
+from gentwin.envs import SliceAdmissionVectorEnv
 from gentwin.envs.slicing import SlicingVectorEnv
 from gentwin.rl.agent import AgentError
 
@@ -28,7 +29,7 @@ class Experience:
 
     def __init__(self, env: VectorEnv) -> None:
         base = env.unwrapped
-        if not isinstance(base, SlicingVectorEnv):
+        if not isinstance(base, (SlicingVectorEnv, SliceAdmissionVectorEnv)):
             raise AgentError(
                 f"`env` must be an environment of a sliced network to learn a twin of it, got {type(base).__name__}."
             )
@@ -46,7 +47,7 @@ class Experience:
 
         Args:
             before: `info` of the step before (or of the reset).
-            actions: `(num_envs,)` indices of allocations.
+            actions: `(num_envs,)` indices of allocations, or of the slices admitted.
             after: `info` of this step.
             real: `(num_envs,)` bool, false where the step was a reset.
         """
@@ -119,9 +120,12 @@ class Experience:
         self._states, self._actions, self._outcomes = list(states), list(actions), list(outcomes)
         self._is_real = list(is_real)
 
-    @staticmethod
-    def _values(info: dict[str, Any], fields: tuple) -> np.ndarray:
-        return np.stack([info[field.name] for field in fields], axis=-1).astype(np.float32)
+    def _values(self, info: dict[str, Any], fields: tuple) -> np.ndarray:
+        """Returns fields from `info`; what is said once of the whole network is true of every slice."""
+        shape = (self._num_envs, len(self.schema.slices))
+        columns = [np.asarray(info[field.name]) for field in fields]
+        columns = [np.broadcast_to(values.reshape(self._num_envs, -1), shape) for values in columns]
+        return np.stack(columns, axis=-1).astype(np.float32)
 
 
 def branch_points(record: Transitions, history_steps: int) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gentwin.models.q_network import QNetworkModel
+from gentwin.models.q_network import QNetworkModel, allowed_values
 from gentwin.rl.flat_parameters import flatten
 from gentwin.rl.learner import Pull, QLearner
 from gentwin.rl.replay import Batch
@@ -102,9 +102,9 @@ class GanQLearner(QLearner):
     @torch.no_grad()
     def _target_particles(self, batch: Batch, rng: np.random.Generator, count: int) -> Tensor:
         """Returns samples of particles that the actions taken should have, `(count, B, K)`."""
-        best = self.target.relative_values(batch.next_observations).argmax(dim=1)
+        best = allowed_values(self.target.relative_values(batch.next_observations), batch.next_masks).argmax(dim=1)
         following = self._draw(self.target, batch.next_observations, best, rng, count).unflatten(0, (count, -1))
-        return self._bellman(batch.rewards[:, None], batch.terminated[:, None], following)
+        return self._bellman(batch.rewards[:, None], self._kept(batch)[:, None], following)
 
     def _draw(
         self, network: QNetworkModel, observations: Tensor, actions: Tensor, rng: np.random.Generator, count: int

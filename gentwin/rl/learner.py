@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
-from gentwin.models.q_network import QNetworkModel
+from gentwin.models.q_network import QNetworkModel, allowed_values
 from gentwin.rl.flat_parameters import FlatAdam, flatten
 from gentwin.rl.replay import Batch
 
@@ -26,7 +26,8 @@ class LearnerArguments:
 
     Args:
         algorithm: `dqn` (Mnih et al. 2015), `double_dqn` (van Hasselt et al. 2016) or `gan_dqn` (Hua et al. 2020).
-        discount: Of future rewards, 0 … below 1.
+        discount: Of future rewards, 0 … below 1: per second where the environment says how much time passes between
+            actions, `elapsed_s`, as in a semi-Markov decision process; else per step.
         learning_rate: Of Adam.
         batch_size: Transitions of an update.
         buffer_size: Transitions kept, at least `batch_size`.
@@ -152,7 +153,11 @@ class QLearner:
             return
         batch = batch.to(self.device)
         self.network.fit_normalization(
-            batch.observations, batch.rewards, self.arguments.discount, terminated=batch.terminated
+            batch.observations,
+            batch.rewards,
+            self.arguments.discount,
+            terminated=batch.terminated,
+            elapsed_s=batch.elapsed_s,
         )
         if self.accelerator.num_processes > 1:
             for values in self.network.buffers():
@@ -160,19 +165,34 @@ class QLearner:
         for mine, theirs in zip(self.target.buffers(), self.network.buffers(), strict=True):
             mine.copy_(theirs)
 
-    def act(self, observations: np.ndarray, exploration: float, rng: np.random.Generator) -> np.ndarray:
-        """Returns actions `(B,)` int64 for observations `(B, F)`, random with probability `exploration`."""
+    def act(
+        self,
+        observations: np.ndarray,
+        exploration: float,
+        rng: np.random.Generator,
+        masks: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Returns actions `(B,)` int64, random with probability `exploration`.
+
+        Args:
+            observations: `(B, F)`.
+            exploration: Share of random actions, drawn evenly from those allowed.
+            rng: Source of randomness.
+            masks: `(B, A)`, true or 1 where an action is allowed; all are by default.
+        """
         num_actions = self.network.config.num_actions
         is_random = rng.random(len(observations)) < exploration
-        actions = rng.integers(num_actions, size=len(observations))
+        if masks is None:
+            actions = rng.integers(num_actions, size=len(observations))
+        else:
+            actions = np.where(masks, rng.random(masks.shape), -1.0).argmax(axis=1)
         if not is_random.all():
-            actions = np.where(is_random, actions, self.greedy(observations))
+            actions = np.where(is_random, actions, self.greedy(observations, masks))
         return actions
 
-    def greedy(self, observations: np.ndarray) -> np.ndarray:
-        """Returns the best actions `(B,)` int64 for observations `(B, F)`."""
-        tensor = torch.from_numpy(np.ascontiguousarray(observations, np.float32)).to(self.device)
-        return self.network.greedy(tensor).cpu().numpy()
+    def greedy(self, observations: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+        """Returns the best actions `(B,)` int64 for observations `(B, F)`, of those that masks `(B, A)` allow."""
+        return greedy_actions(self.network, observations, masks)
 
     def update(self, batch: Batch, rng: np.random.Generator, pull: Pull | None = None) -> dict[str, Tensor]:
         """Makes one step of the optimiser.
@@ -206,18 +226,24 @@ class QLearner:
     def _targets(self, batch: Batch) -> Tensor:
         values = self.target.relative_values(batch.next_observations)
         if self.arguments.algorithm == "double_dqn":
-            best = self.network.relative_values(batch.next_observations).argmax(dim=1, keepdim=True)
+            ours = allowed_values(self.network.relative_values(batch.next_observations), batch.next_masks)
+            best = ours.argmax(dim=1, keepdim=True)
             following = values.gather(1, best).squeeze(1)
         else:
-            following = values.amax(dim=1)
-        return self._bellman(batch.rewards, batch.terminated, following)
+            following = allowed_values(values, batch.next_masks).amax(dim=1)
+        return self._bellman(batch.rewards, self._kept(batch), following)
 
-    def _bellman(self, rewards: Tensor, terminated: Tensor, following: Tensor) -> Tensor:
+    def _kept(self, batch: Batch) -> Tensor:
+        """Returns what share `(B,)` of the value of the next state counts: the discount, and nothing after the end."""
+        if batch.elapsed_s is None:
+            return self.arguments.discount * (1 - batch.terminated)
+        return self.arguments.discount**batch.elapsed_s * (1 - batch.terminated)
+
+    def _bellman(self, rewards: Tensor, kept: Tensor, following: Tensor) -> Tensor:
         """Returns relative returns of actions, given the relative returns of what follows."""
         self.network.require_fitted()
         offset, scale = self.network.return_offset, self.network.return_scale
         following = torch.addcmul(offset, following, scale)
-        kept = self.arguments.discount * (1 - terminated)
         return (torch.addcmul(rewards, kept, following) - offset) / scale
 
     def _refuse_misfits(self, network: QNetworkModel) -> None:
@@ -275,6 +301,13 @@ class QLearner:
         self._optimizer.load_state_dict(state["optimizer"])
         self.num_updates = int(state["num_updates"])
         self.owed_updates = float(state["owed_updates"])
+
+
+def greedy_actions(network: QNetworkModel, observations: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+    """Returns the best actions `(B,)` int64 of a network for observations `(B, …)`, of those that masks allow."""
+    flat = np.ascontiguousarray(observations, np.float32).reshape(len(observations), -1)
+    allowed = None if masks is None else torch.from_numpy(np.asarray(masks, bool)).to(network.device)
+    return network.greedy(torch.from_numpy(flat).to(network.device), allowed).cpu().numpy()
 
 
 class Pull:

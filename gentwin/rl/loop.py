@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gentwin.rl.collector import Collector
+from gentwin.rl.evaluation import ELAPSED
 from gentwin.rl.learner import QLearner
 
 ROUNDING = 1e-9
@@ -23,12 +24,14 @@ class Progress:
         rewards: Mean reward of each stretch.
         utilities: Mean utility of each stretch; empty if the environment knows none.
         losses: Mean loss of each stretch; NaN before the first update.
+        elapsed_s: Mean time between decisions of each stretch, seconds; empty if the environment says none.
     """
 
     steps: list[int] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     utilities: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    elapsed_s: list[float] = field(default_factory=list)
 
     def __repr__(self) -> str:
         last = f", the last one ends at {self.steps[-1]}" if self.steps else ""
@@ -72,13 +75,13 @@ def train(
     arguments, buffer = learner.arguments, collector.buffer
     ratio = arguments.updates_per_step if updates_per_step is None else updates_per_step
     progress, last = Progress(), collector.num_steps + num_steps
-    seen: dict[str, list[np.ndarray]] = {"reward": [], "utility": []}
+    seen: dict[str, list[np.ndarray]] = {"reward": [], "utility": [], ELAPSED: []}
     losses, mark = [], collector.num_steps + stretch
 
-    def policy(observations: np.ndarray) -> np.ndarray:
+    def policy(observations: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
         share = arguments.exploration(collector.num_steps) if exploration is None else exploration
         share = share if learner.is_prepared else 1.0
-        actions = learner.act(observations.reshape(len(observations), -1), share, rng)
+        actions = learner.act(observations.reshape(len(observations), -1), share, rng, masks)
         return actions if guard is None else guard(observations, actions, collector.is_first)
 
     while collector.num_steps < last:
@@ -103,6 +106,8 @@ def _note(progress: Progress, steps: int, seen: dict[str, list[np.ndarray]], los
     progress.rewards.append(float(np.concatenate(seen["reward"]).mean()))
     if seen["utility"]:
         progress.utilities.append(float(np.concatenate(seen["utility"]).mean()))
+    if seen[ELAPSED]:
+        progress.elapsed_s.append(float(np.concatenate(seen[ELAPSED]).mean()))
     progress.losses.append(float(np.mean([float(loss) for loss in losses])) if losses else float("nan"))
     for values in (*seen.values(), losses):
         values.clear()

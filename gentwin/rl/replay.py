@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ class Batch:
         next_observations: `(B, F)` float32; after a truncation the last observation of the episode that was cut off.
         terminated: `(B,)` float32, 1 where the episode came to its end, so that nothing follows; 0 where it was cut
             off.
+        next_masks: `(B, A)` bool, true where an action is allowed in the next state; `None` where all always are.
+        elapsed_s: `(B,)` float32, time from the action to the next one, seconds; `None` where every step counts the
+            same.
     """
 
     observations: Tensor
@@ -27,23 +31,34 @@ class Batch:
     rewards: Tensor
     next_observations: Tensor
     terminated: Tensor
+    next_masks: Tensor | None = None
+    elapsed_s: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Returns the batch on a device."""
         if self.observations.device == device:
             return self
-        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in COLUMNS))
+        return self._mapped(lambda values: values.to(device, non_blocking=True))
 
     def joined(self, other: Batch) -> Batch:
         """Returns the transitions of both."""
-        return Batch(*(torch.cat((getattr(self, name), getattr(other, name))) for name in COLUMNS))
+        return Batch(**{name: torch.cat((values, getattr(other, name))) for name, values in self._given().items()})
+
+    def _given(self) -> dict[str, Tensor]:
+        return {name: getattr(self, name) for name in (*COLUMNS, *OPTIONAL) if getattr(self, name) is not None}
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(**{name: change(values) for name, values in self._given().items()})
 
 
 COLUMNS = ("observations", "actions", "rewards", "next_observations", "terminated")
+OPTIONAL = ("next_masks", "elapsed_s")
 
 
 class ReplayBuffer:
     """The last `capacity` transitions, in memory.
+
+    Masks and times are kept if the first transitions have them; then all must.
 
     Args:
         capacity: Transitions kept; the oldest give way.
@@ -78,16 +93,26 @@ class ReplayBuffer:
         rewards: np.ndarray,
         next_observations: np.ndarray,
         terminated: np.ndarray,
+        next_masks: np.ndarray | None = None,
+        elapsed_s: np.ndarray | None = None,
     ) -> None:
         """Adds transitions; shapes as in [`Batch`][gentwin.rl.replay.Batch].
 
         Raises:
-            ValueError: If a shape does not fit, or an observation or a reward is not finite.
+            ValueError: If a shape does not fit, an observation or a reward is not finite, or masks or times are given
+                for some transitions only.
         """
         size = len(actions)
-        shapes = ((size, self.observation_size), (size,), (size,), (size, self.observation_size), (size,))
         given = dict(zip(COLUMNS, (observations, actions, rewards, next_observations, terminated), strict=True))
-        for (name, values), shape in zip(given.items(), shapes, strict=True):
+        given |= {
+            name: values for name, values in zip(OPTIONAL, (next_masks, elapsed_s), strict=True) if values is not None
+        }
+        if not self.num_added:
+            self._make_room(next_masks, elapsed_s)
+        if given.keys() != self._columns.keys():
+            raise ValueError(f"transitions must have {list(self._columns)}, as the first ones had, got {list(given)}.")
+        for name, values in given.items():
+            shape = (size, *self._columns[name].shape[1:])
             if np.shape(values) != shape:
                 raise ValueError(f"`{name}` must have shape {shape}, got {np.shape(values)}.")
             if not np.isfinite(values).all():
@@ -103,6 +128,16 @@ class ReplayBuffer:
             self._arrays[name][rows] = values
         self.num_added += size
 
+    def _make_room(self, next_masks: np.ndarray | None, elapsed_s: np.ndarray | None) -> None:
+        """Adds the columns of masks and times that the first transitions have, and drops those they have not."""
+        columns = {name: self._columns[name] for name in COLUMNS}
+        if next_masks is not None:
+            columns["next_masks"] = torch.zeros(self.capacity, np.shape(next_masks)[-1], dtype=torch.bool)
+        if elapsed_s is not None:
+            columns["elapsed_s"] = torch.zeros(self.capacity)
+        self._columns = columns
+        self._arrays = {name: column.numpy() for name, column in columns.items()}
+
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draws transitions uniformly, with replacement.
 
@@ -115,11 +150,11 @@ class ReplayBuffer:
 
     def take(self, rows: Tensor) -> Batch:
         """Returns the transitions at `rows` `(B,)` int64."""
-        return Batch(*(self._columns[name].index_select(0, rows) for name in COLUMNS))
+        return Batch(**{name: values.index_select(0, rows) for name, values in self._columns.items()})
 
     def whole(self) -> Batch:
         """Returns all transitions; the order is that of addition until the buffer is full."""
-        return Batch(*(self._columns[name][: len(self)] for name in COLUMNS))
+        return Batch(**{name: values[: len(self)] for name, values in self._columns.items()})
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns what `load_state_dict` needs, as tensors."""
@@ -134,6 +169,7 @@ class ReplayBuffer:
         """
         num_added = int(state["num_added"])
         size = min(num_added, self.capacity)
+        self._make_room(state.get("next_masks"), state.get("elapsed_s"))
         for name, column in self._columns.items():
             if state[name].shape != (size, *column.shape[1:]):
                 raise ValueError(

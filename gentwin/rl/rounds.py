@@ -17,7 +17,6 @@ import torch
 from accelerate import Accelerator
 from gymnasium.vector import VectorEnv
 
-from gentwin.envs import RanSlicingVectorEnv
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
 from gentwin.rl.agent import AgentError, make_learner, require_fit
 from gentwin.rl.collector import Collector, Listener
@@ -55,7 +54,7 @@ class RoundTrainer(ABC):
 
     Args:
         env: Vector environment of the network; its interactions are what counts. To be saved,
-            `gentwin/RanSlicing-v0`.
+            `gentwin/RanSlicing-v0` or `gentwin/SliceAdmission-v0`.
         config: Of the Q-network.
         learning: Hyper-parameters.
         seed: Of everything. The seeds of weights, network and decisions are derived from it, so that trainings with
@@ -154,7 +153,7 @@ class RoundTrainer(ABC):
 
         Raises:
             FileExistsError: If the folder exists.
-            AgentError: If the environment's state cannot be taken down: it is not `gentwin/RanSlicing-v0`.
+            AgentError: If the environment's state cannot be taken down: it has no `snapshot`.
             ValueError: Before the first round.
         """
         target, env = Path(folder), self._network()
@@ -211,12 +210,12 @@ class RoundTrainer(ABC):
         self.rng.bit_generator.state = state["rng"]
         self.num_rounds = state["num_rounds"]
 
-    def _network(self) -> RanSlicingVectorEnv:
+    def _network(self) -> VectorEnv:
         env = self.env.unwrapped
-        if not isinstance(env, RanSlicingVectorEnv):
+        if not all(hasattr(env, name) for name in ("snapshot", "restore", "identity")):
             raise AgentError(
-                f"`env` must be 'gentwin/RanSlicing-v0' for a training that is saved, got {type(env).__name__}; the "
-                "state of others cannot be taken down."
+                "`env` must be 'gentwin/RanSlicing-v0' or 'gentwin/SliceAdmission-v0' for a training that is saved, "
+                f"got {type(env).__name__}; the state of others cannot be taken down."
             )
         return env
 
@@ -228,12 +227,7 @@ class RoundTrainer(ABC):
             "seed": self.seed,
             "learning": dataclasses.asdict(self.learning),
             "agent": config,
-            "network": dataclasses.asdict(env.parameters),
-            "num_envs": env.num_envs,
-            "episode_steps": env.episode_steps,
-            "utility_weights": env.utility.weights,
-            "shaping": None if env.shaping is None else dataclasses.asdict(env.shaping),
-            "placement_seed": env.placement_seed,
+            **env.identity(),
             "guard": self.guard.identity() if hasattr(self.guard, "identity") else None,
             **self.identity(),
         }

@@ -120,10 +120,13 @@ class TwinEnhancedTrainer(RoundTrainer):
         apprentice: Agent 2, which practises in the twin.
         twin: The twin of the last round; `None` before the first.
         experience: Everything seen in the network.
+        warm_up: Share of random actions in the twin before the first update of every round.
 
     Raises:
         AgentError: If the environment is not one of a sliced network or the Q-network does not fit it.
     """
+
+    warm_up = 1.0
 
     def __init__(
         self,
@@ -245,7 +248,7 @@ class TwinEnhancedTrainer(RoundTrainer):
         buffer = MixedReplay(learning.buffer_size, size, self.collector.buffer, arguments.real_share)
         collector = Collector(env, int(self.rng.integers(2**31)), buffer)
         while buffer.num_added < learning.learning_starts - 1:  # steps in the twin cost nothing, updates are counted
-            collector.step(lambda seen: self.apprentice.act(seen, 1.0, self.rng))
+            collector.step(lambda seen, masks=None: self.apprentice.act(seen, self.warm_up, self.rng, masks))
         return train(
             self.apprentice,
             collector,

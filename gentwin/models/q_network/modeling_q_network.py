@@ -39,6 +39,11 @@ class QNetworkOutput(ModelOutput):
     values: Tensor | None = None
 
 
+def allowed_values(values: Tensor, masks: Tensor | None) -> Tensor:
+    """Returns values `(B, A)` with minus infinity where `masks` forbid an action; as they are without masks."""
+    return values if masks is None else values.masked_fill(~masks, -math.inf)
+
+
 class QNetworkModel(TwinModel):
     """Network of an agent that says what every action is worth.
 
@@ -168,36 +173,51 @@ class QNetworkModel(TwinModel):
         return scaled.clamp(-self.config.feature_clip, self.config.feature_clip)
 
     @torch.no_grad()
-    def greedy(self, observations: Tensor) -> Tensor:
-        """Returns the best actions `(B,)` int64."""
+    def greedy(self, observations: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Returns the best actions `(B,)` int64.
+
+        Args:
+            observations: `(B, F)` in physical units.
+            masks: `(B, A)` bool, true where an action is allowed; all are by default.
+        """
         self.require_fitted()
-        return self.relative_values(observations).argmax(dim=1)
+        return allowed_values(self.relative_values(observations), masks).argmax(dim=1)
 
     @torch.no_grad()
     def fit_normalization(
-        self, observations: Tensor, rewards: Tensor, discount: float, terminated: Tensor | None = None
+        self,
+        observations: Tensor,
+        rewards: Tensor,
+        discount: float,
+        terminated: Tensor | None = None,
+        elapsed_s: Tensor | None = None,
     ) -> None:
         """Sets the statistics from some experience.
 
         Args:
             observations: `(M, F)` in physical units.
             rewards: `(M,)`.
-            discount: Of future rewards, 0 … below 1.
+            discount: Of future rewards, 0 … below 1; per second if times are given, else per step.
             terminated: `(M,)`, 1 where an episode came to its end; never by default.
+            elapsed_s: `(M,)`, time from each action to the next, seconds.
 
         Raises:
-            ValueError: If a value is not finite, or an entry on the log scale is negative.
+            ValueError: If a value is not finite, an entry on the log scale is negative, or no time passes.
         """
         for name, values in (("observations", observations), ("rewards", rewards)):
             if not torch.isfinite(values).all():
                 raise ValueError(f"`{name}` must be finite; drop or repair the steps that are not.")
+        if elapsed_s is not None and not elapsed_s.sum() > 0:
+            raise ValueError("`elapsed_s` must hold some time that passes, got none; gather more experience first.")
         if self.log_entries and (lowest := float(observations[:, self.log_entries].min())) < 0:
             raise ValueError(f"`observations` on the log scale must be at least 0, got {lowest}.")
         scaled = self._on_scale(observations)
         self.observation_mean.copy_(scaled.mean(dim=0))
         deviation = scaled.std(dim=0, correction=0)
         self.observation_deviation.copy_(torch.where(deviation > SMALLEST_DEVIATION, deviation, 1.0))
-        self._fit_returns(rewards, discount, 1.0 if terminated is None else 1 - float(terminated.float().mean()))
+        # With times, returns are about those of steps of the mean discount.
+        usual = discount if elapsed_s is None else float((discount ** elapsed_s.double()).mean())
+        self._fit_returns(rewards, usual, 1.0 if terminated is None else 1 - float(terminated.float().mean()))
         self.mark_fitted()
 
     def _fit_returns(self, rewards: Tensor, discount: float, going_on: float) -> None:

@@ -1,5 +1,6 @@
 """Admission control of a sliced network: a stand-in for the physical network of Tao et al., section IV."""
 
+from gentwin.networks.admission.estimation import estimate_parameters
 from gentwin.networks.admission.event_driven import AdmissionSimulator, Event
 from gentwin.networks.admission.network import (
     AdmissionNetwork,
@@ -25,6 +26,7 @@ __all__ = [
     "action_mask",
     "admission_parameters",
     "admission_schema",
+    "estimate_parameters",
     "resource_demand",
     "slice_revenue",
 ]

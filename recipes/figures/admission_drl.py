@@ -1,0 +1,144 @@
+"""DRL of admission control on the policy twin: revenue beside heuristics and the optimum, and real decisions needed.
+
+The agent begins as a clone of the policy twin of 1,000 decisions of the greedy policy, practises in a twin of the
+queues learned from the same decisions, then decides in the network and practises again. Without twins the same agent
+begins with the same decisions and learns in the network alone, with as many updates. Decisions of the greedy policy
+count. All policies meet the same requests; revenue is per second and less the penalties. Trainings and copies of the
+network are resampled for the 95 % intervals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gentwin.training.plots import COLORS, INK, new_figure, save_figure
+from recipes.comparison.admission_agents import (
+    CURVE,
+    FINAL,
+    GREEDY,
+    HEURISTICS,
+    OPTIMUM,
+    AdmissionSetting,
+    anchors,
+    described,
+    from_recipe,
+    with_twins,
+    without_twins,
+)
+from recipes.comparison.cache import CACHE, over_seeds
+from recipes.comparison.plots import from_root
+from recipes.figures.beats_static import mean_interval
+from recipes.figures.result import Result
+from recipes.figures.sample_efficiency import steps_to
+
+SHARE_OF_OPTIMUM, FEWER = 0.95, 10.0
+FULL = {preset: from_recipe(preset, plain_steps=24_000) for preset in ("small", "busy")}
+
+
+def quick(setting: AdmissionSetting) -> AdmissionSetting:
+    """Returns a setting of half the work for an agent, and less for the judge."""
+    enhanced = dataclasses.replace(setting.enhanced, practice_updates=3000)
+    return dataclasses.replace(setting, enhanced=enhanced, num_rounds=2, plain_steps=12_000, final_copies=256)
+
+
+def gain(runs: list[dict[str, Any]], other: dict[str, Any]) -> dict[str, Any]:
+    """Returns by how many percent the last policies earn more than another one, with its interval."""
+    ours = np.array([run["final"]["by_copy"] for run in runs])
+    percent = 100 * (ours - np.array(other["by_copy"])) / other["revenue_per_s"]
+    return {"percent": float(percent.mean()), "interval": mean_interval(percent, 0)}
+
+
+def decisions_to(curves: list[dict[str, Any]], level: float) -> dict[str, Any]:
+    """Returns the median of the real decisions after which trainings reach a level, `None` if half of them never do.
+
+    `at_least` is the same with the end of a training in place of what it never reached.
+    """
+    steps = np.array([steps_to(curve, level) for curve in curves])
+    ends = [float(curve["steps"][-1]) for curve in curves]
+    middle = float(np.median(steps))
+    return {
+        "decisions": middle if np.isfinite(middle) else None,
+        "at_least": float(np.median(np.minimum(steps, ends))),
+        "never_reached": int(np.isinf(steps).sum()),
+    }
+
+
+def compare(setting: AdmissionSetting, seeds: list[int]) -> dict[str, Any]:
+    """Returns everything measured on one network."""
+    policies = anchors(setting)
+    lines = {name: described(setting.play(policy, FINAL)) for name, policy in policies.items()}
+    levels = {name: setting.play(policy, CURVE).revenue_per_s for name, policy in policies.items()}
+    arms = {run.__name__: over_seeds(run, setting, seeds) for run in (with_twins, without_twins)}
+    best = max(HEURISTICS, key=lambda name: lines[name]["revenue_per_s"])
+    goal_level = SHARE_OF_OPTIMUM * levels[OPTIMUM] if OPTIMUM in levels else levels[best]
+    found: dict[str, Any] = {
+        "anchors": {name: {key: line[key] for key in line if key != "by_copy"} for name, line in lines.items()},
+        "best_heuristic": best,
+        "level": goal_level,
+    }
+    for arm, runs in arms.items():
+        found[arm] = {
+            "revenue_per_s": float(np.mean([run["final"]["revenue_per_s"] for run in runs])),
+            "utilisation": np.mean([run["final"]["utilisation"] for run in runs], axis=0).tolist(),
+            "admission": np.mean([run["final"]["admission"] for run in runs], axis=0).tolist(),
+            "gain_over": {name: gain(runs, line) for name, line in lines.items()},
+            "real_decisions": runs[0]["steps"][-1],
+            "to_level": decisions_to(runs, goal_level),
+            "curve": {key: np.mean([run[key] for run in runs], axis=0).tolist() for key in ("steps", "utility")},
+        }
+    ours, plain = (found[arm]["to_level"] for arm in ("with_twins", "without_twins"))
+    found["times_fewer_decisions"] = plain["at_least"] / ours["decisions"] if ours["decisions"] else 0.0
+    found["is_lower_bound"] = plain["never_reached"] > 0
+    if OPTIMUM in lines:
+        found["share_of_optimum"] = 1 + found["with_twins"]["gain_over"][OPTIMUM]["percent"] / 100
+    return found
+
+
+def draw(tables: dict[str, dict[str, Any]]) -> Path:
+    """Draws revenue over real decisions."""
+    figure, axes = new_figure(1, len(tables), (4.4, 3.2))
+    for axis, (preset, table) in zip(axes[0], tables.items(), strict=True):
+        for color, arm in zip(COLORS, ("with_twins", "without_twins"), strict=False):
+            curve = table[arm]["curve"]
+            axis.plot(curve["steps"], curve["utility"], "o-", color=color, markersize=3, label=arm.replace("_", " "))
+        for style, (name, line) in zip((":", "-.", "--", "-"), table["anchors"].items(), strict=False):
+            axis.axhline(line["revenue_per_s"], color=INK, linestyle=style, linewidth=0.9, label=name)
+        axis.set_xscale("log")
+        axis.set_title(preset, fontsize=9)
+        axis.set_xlabel("real decisions", fontsize=9)
+        axis.set_ylabel("revenue less penalties per second", fontsize=9)
+    axes[0, 0].legend(frameon=False, fontsize=7)
+    return save_figure(figure, CACHE.parent / "figures" / "admission_drl.png")
+
+
+def is_met(tables: dict[str, dict[str, Any]]) -> bool:
+    """Returns whether all goals are reached."""
+    small, busy = tables["small"], tables["busy"]
+    return (
+        small["share_of_optimum"] >= SHARE_OF_OPTIMUM
+        and busy["with_twins"]["gain_over"][busy["best_heuristic"]]["interval"][0] > 0
+        and min(table["times_fewer_decisions"] for table in tables.values()) >= FEWER
+    )
+
+
+def measure(full: bool, seed: int) -> Result:
+    """Measures one training of either arm, five with `full` and longer."""
+    settings = FULL if full else {name: quick(setting) for name, setting in FULL.items()}
+    seeds = list(range(seed, seed + (5 if full else 1)))
+    tables = {name: compare(setting, seeds) for name, setting in settings.items()}
+    goal = (
+        f"small: >= {SHARE_OF_OPTIMUM:.0%} of the optimum; busy: above the best heuristic, interval apart from 0; "
+        f"both: >= {FEWER:g} x fewer real decisions than without twins to {SHARE_OF_OPTIMUM:.0%} of the optimum and to "
+        "the best heuristic"
+    )
+    figure = tables | {"picture": from_root(draw(tables))}
+    baseline = {
+        name: {GREEDY: table["anchors"][GREEDY]["revenue_per_s"], "without_twins": table["without_twins"]}
+        for name, table in tables.items()
+    }
+    ratio = {name: table["times_fewer_decisions"] for name, table in tables.items()}
+    return Result(figure, goal, is_met(tables), baseline, ratio)
