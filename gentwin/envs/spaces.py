@@ -27,9 +27,8 @@ def observed_names(fields: Sequence[str] | str, known: list[str]) -> tuple[str, 
         raise ValueError(f"`observation_fields` must be 'all' or names from {known}, got {fields!r}.")
     for name in fields:
         if name not in known:
-            raise ValueError(
-                f"`{name}` is not a state field of this network{did_you_mean(name, known, otherwise='')}; known: {known}."
-            )
+            guess = did_you_mean(name, known, otherwise="")
+            raise ValueError(f"`{name}` is not a state field of this network{guess}; known: {known}.")
     return tuple(fields)
 
 
