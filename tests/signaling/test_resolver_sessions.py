@@ -16,7 +16,7 @@ from gentwin.signaling.resolver.errors import SuperfluousRequestError
 from gentwin.signaling.resolver.state import Connection, Session
 from tests.signaling.record_samples import nas
 
-STATION = "127.0.2.1:41621"
+STATION, UPF = "127.0.2.1:41621", "127.0.0.7:8805"
 PSI, SEID = Slot("new", "PDU_SESSION_ID", 0), Slot("new", "SEID", 0)
 LIST = "pdu_session_resource_to_release_list_rel_cmd"
 DELETION = Message(PFCP, "SessionDeletionRequest", Fields.of(seid=SEID))
@@ -95,3 +95,12 @@ def test_what_base_stations_tell_each_other_is_not_kept_after_a_handover(resolve
     assert resolver.state.container == bytes(9)
     resolver.hear(Message(NGAP, name, Fields.of(amf_ue_ngap_id=8, ran_ue_ngap_id=2)), 1.0, "127.0.2.2:41622")
     assert resolver.state.container is None
+
+
+def test_only_requests_of_the_user_plane_are_answered(resolver: Resolver):
+    answer = Message(PFCP, "HeartbeatResponse", Fields.of(sequence_number=Slot("new", "PFCP_SEQ", 0)))
+    resolver.hear(Message(PFCP, "HeartbeatRequest", Fields.of(sequence_number=9, recovery_time_stamp=1)), 0.0, UPF)
+    assert resolver.say(answer, 0.0)["sequence_number"] == 9
+    resolver.hear(Message(PFCP, "HeartbeatResponse", Fields.of(sequence_number=9, recovery_time_stamp=1)), 1.0, UPF)
+    with pytest.raises(ResolverError, match="no request is answered"):
+        resolver.say(answer, 1.0)

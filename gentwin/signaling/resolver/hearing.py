@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gentwin.signaling.resolver.resolver import Resolver
 
 CONTAINERS = frozenset(name for name, slot in SLOTS[NGAP].items() if slot == "calc:CONTAINER")
+REQUEST = "Request"
 INDEX_BITS = 0b11111  # of a sequence number; what the home network adds is its own
 CAUSES = {REGISTRATION: "cause_5gmm", SERVICE: "cause_5gmm", SESSION: "cause_5gsm", MODIFICATION: "cause_5gsm"}
 CAUSES |= {HANDOVER: ""}  # of which no cause is told
@@ -55,7 +56,8 @@ def hear(resolver: Resolver, message: Message, opened: Sequence[Opened]) -> list
 
 def _hear(resolver: Resolver, message: Message, opened: Sequence[Opened]) -> list[Part]:
     if message.protocol == PFCP:
-        resolver.state.heard |= {name: reading.number(message, name) for name in ("seid", "sequence_number")}
+        asked = ("seid", "sequence_number") if message.name.endswith(REQUEST) else ("seid",)
+        resolver.state.heard |= {name: reading.number(message, name) for name in asked}
         take = sessions.TAKES.get(message.name) or nodes.TAKES.get(message.name)
         return take(resolver, message) if take else []
     if message.name in nodes.TAKES:
