@@ -24,14 +24,15 @@ from gentwin.training.policy import AugmentationArguments, DecisionSplits, Oracl
 from gentwin.training.policy.evaluation import NUM_SYNTHETIC, score_policy, score_synthetic
 
 PARAMETERS = admission_parameters("busy")
-REAL, PSEUDO, MIXUP, SMOTE, TABULAR, GAN, ORACLE = (
-    "real only", "pseudo-labels", "mixup", "SMOTE", "tabular GAN", "GAN of the article", "oracle labels"
+REAL, PSEUDO, MIXUP, SMOTE, MONOTONE, TABULAR, GAN, ORACLE = (
+    "real only", "pseudo-labels", "mixup", "SMOTE", "monotone", "tabular GAN", "GAN of the article", "oracle labels"
 )  # fmt: skip
 ARMS = {
     REAL: ("none", "none"),
     PSEUDO: ("pseudo_labels", "none"),
     MIXUP: ("mixup", "none"),
     SMOTE: ("smote", "none"),
+    MONOTONE: ("monotone", "none"),
     TABULAR: ("generator", "decisions"),
     GAN: ("generator", "actions"),
     ORACLE: ("none", "none"),
@@ -64,6 +65,7 @@ class Budget:
 
 BRIEF = Budget(150, 150, 40, 8, 30.0, 5.0)
 QUICK = Budget(300, 300, 80, 32, 100.0, 100.0)
+MANY = Budget(1000, 1500, 400, 64, 200.0, 100.0)  # for comparisons of hundreds of trainings
 FULL = Budget(2000, 3000, 800, 256, 400.0, 100.0)
 
 

@@ -16,7 +16,7 @@ from recipes.comparison.policy_twins import (
     ARMS,
     BRIEF,
     EPISODES,
-    FULL,
+    MANY,
     ORACLE,
     PARAMETERS,
     REAL,
@@ -30,6 +30,7 @@ from recipes.figures.result import Result
 
 FEW = 100  # records of the goal
 SIZES = (50, FEW, 300, 1000, 3000, 10_000)
+SEEDS, SEEDS_OF_FEW, QUICK_SEEDS = 5, 10, 2
 COMPARED = ("macro_accuracy", "rare_accuracy", "revenue_gap")
 
 Runs = dict[str, list[dict[str, float]]]
@@ -87,11 +88,14 @@ def draw(tables: dict[int, dict[str, dict[str, Any]]]) -> Path:
 
 
 def measure(full: bool, seed: int) -> Result:
-    """Measures one size with two seeds, or six with five and longer trainings with `full`."""
+    """Measures one size with two seeds, or six with five and ten and longer trainings with `full`."""
     quiet()
-    budget, sizes, count = (FULL, SIZES, 5) if full else (BRIEF, (FEW,), 2)
+    budget, sizes = (MANY, SIZES) if full else (BRIEF, (FEW,))
     judge = Judge(budget, seed)
-    tables = {size: table(run_arms(size, range(seed, seed + count), judge)) for size in sizes}
+    tables = {}
+    for size in sizes:
+        count = QUICK_SEEDS if not full else SEEDS_OF_FEW if size == FEW else SEEDS
+        tables[size] = table(run_arms(size, range(seed, seed + count), judge))
     better = {size: ahead(rows) for size, rows in tables.items()}
     figure = {
         "ahead_of_real_only": {f"{size} records": names for size, names in better.items()},

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gentwin.models.policy import PolicyTwinModel
-from gentwin.models.policy.state_space import REQUESTING
+from gentwin.models.policy.state_space import FREE, QUEUED, REQUESTING, WAIT
 from gentwin.training.arguments import ArgumentsError
 from gentwin.training.policy.arguments import GENERATOR
 
@@ -161,6 +161,56 @@ class Smote:
         return Batch(states[good], masks[good], one_hot(labels[good], masks))
 
 
+class Monotone:
+    """Recorded decisions in states that speak for them at least as much, with all actions equally often.
+
+    Who is admitted would also be admitted if others had fewer requests or shorter waits, or none, if there were more
+    requests of its slice that waited longer, and if there were more resources but nothing else would fit that did not
+    before. Who is admitted nowhere would not be with fewer resources or fewer requests. So does every policy that
+    compares slices by a score and keeps a reserve.
+
+    Args:
+        twin: Fitted; gives the state space.
+        records: All training decisions: `states`, `masks`, `labels`.
+    """
+
+    def __init__(self, twin: PolicyTwinModel, records: dict[str, Tensor]) -> None:
+        self.space = twin.space
+        self.states, self.labels = records["states"], records["labels"]
+        self.actions, inverse, counts = self.labels.unique(return_inverse=True, return_counts=True)
+        self.chances = 1.0 / counts[inverse]
+
+    def __call__(self, batch: dict[str, Tensor], count: int, progress: float) -> Batch:
+        # Somewhat more, as nothing may be left to decide where nothing is admitted.
+        rows = torch.multinomial(self.chances, 4 * count, replacement=True)
+        states, labels = self.states[rows], self.labels[rows]
+        own = one_hot(labels, labels.new_zeros(1, self.space.num_slices + 1))[:, :-1].bool()
+        queues = self._queues(states, own)
+        more, less = queues.clone(), queues.clone()
+        chance = torch.rand(len(rows), 1, 1, device=states.device)
+        more[..., FREE:] += chance * (1.0 - more[..., FREE:])
+        less[..., FREE:] *= chance
+        more, less = self.space.project(more), self.space.project(less)
+        fits_as_before = (self.space.masks(more) == self.space.masks(queues)).all(dim=1)
+        admitted = own.any(dim=1)
+        moved = torch.where(admitted[:, None, None], more, less)
+        states = torch.where((~admitted | fits_as_before)[:, None, None], moved, queues)
+        masks = self.space.masks(states)
+        good = masks[:, :-1].any(dim=1).nonzero().squeeze(1)[:count]
+        return Batch(states[good], masks[good], one_hot(labels[good], masks))
+
+    def _queues(self, states: Tensor, own: Tensor) -> Tensor:
+        """Returns states with less of the queues of others, and more of the own one, `(B, K)` true where that is."""
+        kept, cleared, grown = torch.rand(3, *own.shape, device=states.device)
+        kept = kept * (cleared < 0.5)
+        queued, wait = states[..., QUEUED], states[..., WAIT]
+        longest = self.space.longest
+        found = states.clone()
+        found[..., QUEUED] = torch.where(own, queued + grown * (longest[:, 0] - queued).clamp(min=0), queued * kept)
+        found[..., WAIT] = torch.where(own, wait + grown * (longest[:, 1] - wait).clamp(min=0), wait * kept)
+        return self.space.project(found)
+
+
 def make_augmentation(kind: str, twin: PolicyTwinModel, records: dict[str, Tensor]) -> Augmentation | None:
     """Returns an augmentation, nothing for `none`.
 
@@ -184,6 +234,7 @@ AUGMENTATIONS: dict[str, Callable[[PolicyTwinModel, dict[str, Tensor]], Augmenta
     "pseudo_labels": lambda twin, records: PseudoLabels(twin),
     "mixup": lambda twin, records: Mixup(),
     "smote": Smote,
+    "monotone": Monotone,
     GENERATOR: lambda twin, records: Generated(twin),
 }
 """Augmentations by name; those that need nothing but the twin and its records."""
