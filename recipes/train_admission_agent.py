@@ -36,7 +36,7 @@ from gentwin.rl.recipe.arguments import AGENT_ARGUMENT_CLASSES, AgentSections, R
 from gentwin.rl.recipe.setup import NO_RECORD, read_section, save_round
 from gentwin.training import ArgumentsError, given_arguments, parse_arguments, prepare_output_dir
 from gentwin.training.arguments import require
-from gentwin.training.report import Refused, portable_path, write_arguments
+from gentwin.training.report import portable_path, refuse, write_arguments
 
 SCRIPT = "recipes/train_admission_agent.py"
 ENVIRONMENT = "gentwin/SliceAdmission-v0"
@@ -101,7 +101,7 @@ def main(argv: list[str]) -> None:
         sections, run, trainer, resume = prepare(argv)
         history = train(sections, run, trainer, resume)
     except (ArgumentsError, FileNotFoundError) as error:
-        raise Refused(f"train_admission_agent.py: {error}") from None
+        refuse(f"train_admission_agent.py: {error}")
     folder, env = Path(run.output_dir), trainer.env
     trainer.agent.averaged.save_pretrained(folder)
     write_arguments(folder, given_arguments(argv, DEFAULT_CONFIG, AGENT_ARGUMENT_CLASSES), SCRIPT)

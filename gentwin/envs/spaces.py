@@ -27,8 +27,9 @@ def observed_names(fields: Sequence[str] | str, known: list[str]) -> tuple[str, 
         raise ValueError(f"`observation_fields` must be 'all' or names from {known}, got {fields!r}.")
     for name in fields:
         if name not in known:
-            guess = did_you_mean(name, known, otherwise="")
-            raise ValueError(f"`{name}` is not a state field of this network{guess}; known: {known}.")
+            raise ValueError(
+                f"`observation_fields` must be 'all' or names from {known}, got {name!r}{did_you_mean(name, known)}"
+            )
     return tuple(fields)
 
 

@@ -24,15 +24,15 @@ from gentwin.training.policy import AugmentationArguments, DecisionSplits, Oracl
 from gentwin.training.policy.evaluation import NUM_SYNTHETIC, score_policy, score_synthetic
 
 PARAMETERS = admission_parameters("busy")
-REAL, PSEUDO, MIXUP, SMOTE, MONOTONE, TABULAR, GAN, ORACLE = (
-    "real only", "pseudo-labels", "mixup", "SMOTE", "monotone", "tabular GAN", "GAN of the article", "oracle labels"
+REAL, PSEUDO, MIXUP, SMOTE, DOMINANCE, TABULAR, GAN, ORACLE = (
+    "real only", "pseudo-labels", "mixup", "SMOTE", "dominance", "tabular GAN", "GAN of the article", "oracle labels"
 )  # fmt: skip
 ARMS = {
     REAL: ("none", "none"),
     PSEUDO: ("pseudo_labels", "none"),
     MIXUP: ("mixup", "none"),
     SMOTE: ("smote", "none"),
-    MONOTONE: ("monotone", "none"),
+    DOMINANCE: ("dominance", "none"),
     TABULAR: ("generator", "decisions"),
     GAN: ("generator", "actions"),
     ORACLE: ("none", "none"),
@@ -96,6 +96,17 @@ def record_decisions(
     return Decisions(schema, episode[order], *arrays)
 
 
+def untrained_twin(decisions: Decisions, generator: str, seed: int, layout: str = "shared") -> PolicyTwinModel:
+    """Returns a twin whose classifier has the weights of the seed, with whatever generator."""
+    fields = {"schema": decisions.schema.to_dict(), "layout": layout, **resource_demand(PARAMETERS)}
+    set_seed(seed)
+    plain = PolicyTwinModel(PolicyTwinConfig(**fields))
+    set_seed(seed)
+    twin = PolicyTwinModel(PolicyTwinConfig(**fields, generator=generator))
+    twin.classifier.load_state_dict(plain.classifier.state_dict())
+    return twin
+
+
 def train_twin(
     decisions: Decisions, arm: str, budget: Budget, seed: int, layout: str = "shared"
 ) -> tuple[PolicyTwinModel, dict[str, float]]:
@@ -114,11 +125,7 @@ def train_twin(
     augmentation, generator = ARMS[arm]
     train, validation = decisions.split([EPISODES - HELD_OUT, HELD_OUT], seed)
     splits = DecisionSplits(train, validation, validation, decisions.fingerprint())
-    set_seed(seed)
-    config = PolicyTwinConfig(
-        schema=decisions.schema.to_dict(), layout=layout, generator=generator, **resource_demand(PARAMETERS)
-    )
-    twin = PolicyTwinModel(config)
+    twin = untrained_twin(decisions, generator, seed, layout)
     first = budget.adversarial_steps if generator != "none" else 0
     enrichment = AugmentationArguments(augmentation=augmentation, adversarial_steps=first)
     given = OracleLabels(twin, oracle) if arm == ORACLE else None

@@ -23,6 +23,7 @@ from gentwin.networks.admission.policies import (
 )
 from gentwin.training.plots import COLORS, INK, new_figure, save_figure
 from recipes.comparison.cache import CACHE
+from recipes.comparison.plots import from_root
 from recipes.figures.result import Result
 
 LOADS = (0.7, 1.0, 1.5, 1.75, 2.0, 3.0)
@@ -110,5 +111,5 @@ def measure(full: bool, seed: int) -> Result:
         "light: gain over greedy < 1 %; busy: > 3 % at 90-97 % utilisation; small: simulated optimum is the exact one"
     )
     figure = {f"load {load:g}": table for load, table in tables.items()} | {"small": small}
-    figure["picture"] = draw(tables).relative_to(CACHE.parents[1]).as_posix()
+    figure["picture"] = from_root(draw(tables))
     return Result(figure, goal, met, {"greedy_revenue_per_s_in_busy": busy[GREEDY]["revenue_per_s"]}, 1 + best / 100)

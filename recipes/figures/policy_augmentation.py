@@ -1,6 +1,8 @@
 """What augmentations of recorded decisions are worth to a policy twin, over the number of records, paired by seeds.
 
 Arms of a seed have the same record, division, initial weights and number of steps; real decisions count in all of them.
+`dominance` knows beforehand that the policy goes by scores; the others know nothing of it. An arm is ahead if the
+interval of its difference, at a level of 95 % for all arms together, is above 0.
 `label_noise` and `copy_rate` are those of 2,000 synthetic decisions, in percent. Gaps are those of closed loop to the
 greedy policy, in percent. Differences are to real decisions only; the oracle's labels are an upper bound.
 """
@@ -12,6 +14,7 @@ from typing import Any
 
 from gentwin.training.plots import COLORS, INK, new_figure, save_figure
 from recipes.comparison.cache import CACHE
+from recipes.comparison.plots import from_root
 from recipes.comparison.policy_twins import (
     ARMS,
     BRIEF,
@@ -25,7 +28,7 @@ from recipes.comparison.policy_twins import (
     record_decisions,
     train_twin,
 )
-from recipes.comparison.statistics import paired, summary
+from recipes.comparison.statistics import is_ahead, paired, summary
 from recipes.figures.result import Result
 
 FEW = 100  # records of the goal
@@ -59,12 +62,12 @@ def table(found: Runs) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def ahead(rows: dict[str, dict[str, Any]]) -> list[str]:
-    """Returns the arms, oracle aside, whose macro accuracy is higher than that of real decisions only, interval apart
-    from 0, the best one first."""
-    gains = {arm: row["macro_accuracy_more"] for arm, row in rows.items() if arm not in (REAL, ORACLE)}
-    better = [arm for arm, gain in gains.items() if gain["interval"][0] > 0]
-    return sorted(better, key=lambda arm: -gains[arm]["mean"])
+def ahead(found: Runs) -> list[str]:
+    """Returns the arms, oracle aside, whose macro accuracy is higher than that of real decisions only, the best first."""
+    scores = {arm: [run["macro_accuracy"] for run in runs] for arm, runs in found.items()}
+    others = [arm for arm in ARMS if arm not in (REAL, ORACLE)]
+    better = [arm for arm in others if is_ahead(scores[arm], scores[REAL], len(others))]
+    return sorted(better, key=lambda arm: -sum(scores[arm]))
 
 
 def draw(tables: dict[int, dict[str, dict[str, Any]]]) -> Path:
@@ -92,15 +95,16 @@ def measure(full: bool, seed: int) -> Result:
     quiet()
     budget, sizes = (MANY, SIZES) if full else (BRIEF, (FEW,))
     judge = Judge(budget, seed)
-    tables = {}
+    found = {}
     for size in sizes:
         count = QUICK_SEEDS if not full else SEEDS_OF_FEW if size == FEW else SEEDS
-        tables[size] = table(run_arms(size, range(seed, seed + count), judge))
-    better = {size: ahead(rows) for size, rows in tables.items()}
+        found[size] = run_arms(size, range(seed, seed + count), judge)
+    tables = {size: table(runs) for size, runs in found.items()}
+    better = {size: ahead(runs) for size, runs in found.items()}
     figure = {
         "ahead_of_real_only": {f"{size} records": names for size, names in better.items()},
         **{f"{size} records": rows for size, rows in tables.items()},
-        "picture": draw(tables).relative_to(CACHE.parents[1]).as_posix(),
+        "picture": from_root(draw(tables)),
     }
     few = tables[FEW]
     best = max((arm for arm in ARMS if arm not in (REAL, ORACLE)), key=lambda arm: few[arm]["macro_accuracy"]["mean"])

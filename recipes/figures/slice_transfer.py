@@ -16,6 +16,7 @@ import torch
 
 from gentwin.training.plots import COLORS, INK, new_figure, save_figure
 from recipes.comparison.cache import CACHE
+from recipes.comparison.plots import from_root
 from recipes.comparison.policy_twins import quiet
 from recipes.comparison.slice_types import FAMILIES, FREEZE, FULL, LORA, SCRATCH, TYPES, Family, Messages
 from recipes.comparison.statistics import paired, summary
@@ -102,7 +103,7 @@ def measure(full: bool, seed: int) -> Result:
     figure = {
         "few": {name: f"{family.few} {family.unit}" for name, family in families.items()},
         **tables,
-        "picture": draw(found, families, before).relative_to(CACHE.parents[1]).as_posix(),
+        "picture": from_root(draw(found, families, before)),
     }
     met = all(row["more_than_scratch"]["interval"][0] > 0 for row in rows)
     scratch = {name: {kind: row[SCRATCH] for kind, row in kinds.items()} for name, kinds in tables.items()}

@@ -200,7 +200,7 @@ def test_records_hold_states_and_actions_of_every_slice(num_envs, tmp_path):
         ({"load": -1.0}, "`load` .* must be above 0 and finite, got -1"),
         ({"capacity": (273, 96, -1)}, "`capacity` .* must be above 0 for every resource, got"),
         ({"patient": "exponential"}, "`patient` is not a parameter .*`patience`"),
-        ({"observation_fields": ("queue",)}, "`queue` is not a state field .*`queued`"),
+        ({"observation_fields": ("queue",)}, "`observation_fields` must be .* got 'queue'; did you mean `queued`"),
         ({"observation_fields": "queued"}, "`observation_fields` must be 'all' or names from"),
         ({"episode_steps": 0}, "`episode_steps` must be at least 1"),
     ],

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gentwin.datasets.decisions import Decisions
-from gentwin.models.policy.state_space import QUEUED, REQUESTING
+from gentwin.models.policy.state_space import QUEUED, REQUESTING, WAIT
 from gentwin.training import ArgumentsError
 from gentwin.training.policy import AUGMENTATIONS, OracleLabels, make_augmentation, score_policy
 from gentwin.training.policy.evaluation import score_synthetic
@@ -77,6 +77,32 @@ def test_smote_copes_with_an_action_that_occurs_once(records):
     made = made_by("smote", make_twin(), few)
     mine = made.states[made.shares[:, 0] == 1]
     torch.testing.assert_close(mine, few["states"][:1].expand_as(mine))
+
+
+def by_price(states, masks):
+    """The slice of the highest price per request and second of those allowed; who came this moment first."""
+    score = states[:, :, WAIT] * torch.tensor([1.0, 3.0, 2.0]) + states[:, :, QUEUED]
+    score = torch.where(masks[:, :-1], score, -1.0)
+    return torch.where(masks[:, :-1].any(dim=1), score.argmax(dim=1), masks.shape[1] - 1)
+
+
+@pytest.mark.parametrize("policy", [greedy, by_price])
+def test_policies_of_scores_do_what_dominance_says(records, policy):
+    labels = policy(records["states"], records["masks"])
+    made = made_by("dominance", make_twin(), records | {"labels": labels})
+    assert torch.equal(policy(made.states, made.masks), made.shares.argmax(dim=1))
+    shares = made.shares.mean(dim=0)[:3]
+    assert shares.min() > 0.5 * shares.max()
+    assert (made.masks[:, :-1].sum(dim=1) > 1).float().mean() > 0.3  # there are rivals
+    copies = (made.states[:, None] == records["states"]).flatten(2).all(dim=2).any(dim=1)
+    assert copies.float().mean() < 0.2
+
+
+def test_where_a_policy_keeps_a_reserve_nobody_is_admitted_with_less(records):
+    refused = records | {"labels": torch.full_like(records["labels"], 3)}
+    made = made_by("dominance", make_twin(), refused)
+    assert (made.shares.argmax(dim=1) == 3).all() and made.masks[:, :-1].any(dim=1).all()
+    assert made.states[..., QUEUED].mean() < 0.8 * records["states"][..., QUEUED].mean()
 
 
 def test_mixtures_lie_between_and_share_their_labels(records):

@@ -40,10 +40,26 @@ def test_every_arm_is_trained_on_one_record_and_the_table_says_what_is_ahead():
     rows = policy_augmentation.table(found)
     first, real = found[SMOTE][0]["macro_accuracy"], found[REAL][0]["macro_accuracy"]
     assert np.isfinite([first, real, rows[SMOTE]["macro_accuracy_more"]["mean"]]).all()
-    sure, open_ = {"mean": 2.0, "interval": [1.0, 3.0]}, {"mean": 1.0, "interval": [-1.0, 2.0]}
-    gains = {arm: {"macro_accuracy_more": open_} for arm in ARMS} | {SMOTE: {"macro_accuracy_more": sure}}
-    assert policy_augmentation.ahead(gains) == [SMOTE]
-    assert policy_augmentation.ahead(gains | {ORACLE: {"macro_accuracy_more": sure}}) == [SMOTE]
+
+
+def test_an_arm_is_ahead_if_its_seeds_agree():
+    real = [{"macro_accuracy": value} for value in (90.0, 92.0, 94.0, 91.0, 95.0)]
+    found = dict.fromkeys(ARMS, real)
+    better = [{"macro_accuracy": run["macro_accuracy"] + gain} for run, gain in zip(real, (2, 3, 2, 3, 2), strict=True)]
+    unsure = [
+        {"macro_accuracy": run["macro_accuracy"] + gain} for run, gain in zip(real, (9, -4, 9, -4, 9), strict=True)
+    ]
+    assert policy_augmentation.ahead(found | {SMOTE: better, GAN: unsure, ORACLE: better}) == [SMOTE]
+    single = {arm: runs[:1] for arm, runs in (found | {SMOTE: better}).items()}
+    assert policy_augmentation.ahead(single) == []
+
+
+def test_arms_begin_with_the_same_weights():
+    record = policy_twins.record_decisions(EPISODES, 6, 0, policy_twins.PARAMETERS)
+    twins = [policy_twins.untrained_twin(record, kind, 3).classifier for kind in ("none", "actions", "decisions")]
+    for twin in twins[1:]:
+        for name, weights in twins[0].state_dict().items():
+            torch.testing.assert_close(twin.state_dict()[name], weights, rtol=0, atol=0)
 
 
 def test_the_table_is_drawn(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from gentwin.training.arguments import about, require
 from gentwin.yaml_text import load_yaml
 
 GENERATOR = "generator"
-KINDS = ("none", "pseudo_labels", "mixup", "smote", "monotone", GENERATOR)
+KINDS = ("none", "pseudo_labels", "mixup", "smote", "dominance", GENERATOR)
 
 
 @dataclass

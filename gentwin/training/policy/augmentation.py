@@ -161,13 +161,13 @@ class Smote:
         return Batch(states[good], masks[good], one_hot(labels[good], masks))
 
 
-class Monotone:
-    """Recorded decisions in states that speak for them at least as much, with all actions equally often.
+class Dominance:
+    """Decisions that follow from recorded ones if the policy admits, of what fits, what has the highest score.
 
-    Who is admitted would also be admitted if others had fewer requests or shorter waits, or none, if there were more
-    requests of its slice that waited longer, and if there were more resources but nothing else would fit that did not
-    before. Who is admitted nowhere would not be with fewer resources or fewer requests. So does every policy that
-    compares slices by a score and keeps a reserve.
+    A score belongs to a slice and grows with its queue and its wait. So who is admitted with a queue and a wait beats
+    all rivals, fewer of their requests and shorter waits, and the rivals that the same slice has beaten elsewhere with
+    no more of either, whatever is free as long as no other rival fits. Where nobody is admitted though somebody could
+    be, nobody would be with fewer requests or resources. All actions are drawn equally often.
 
     Args:
         twin: Fitted; gives the state space.
@@ -176,39 +176,55 @@ class Monotone:
 
     def __init__(self, twin: PolicyTwinModel, records: dict[str, Tensor]) -> None:
         self.space = twin.space
-        self.states, self.labels = records["states"], records["labels"]
-        self.actions, inverse, counts = self.labels.unique(return_inverse=True, return_counts=True)
-        self.chances = 1.0 / counts[inverse]
+        self.states, self.masks, self.labels = (records[name] for name in ("states", "masks", "labels"))
+        _, self.group, self.sizes = self.labels.unique(return_inverse=True, return_counts=True)
+        self.grouped = self.group.argsort(stable=True)
+        self.begins = self.sizes.cumsum(0) - self.sizes
 
     def __call__(self, batch: dict[str, Tensor], count: int, progress: float) -> Batch:
-        # Somewhat more, as nothing may be left to decide where nothing is admitted.
-        rows = torch.multinomial(self.chances, 4 * count, replacement=True)
-        states, labels = self.states[rows], self.labels[rows]
-        own = one_hot(labels, labels.new_zeros(1, self.space.num_slices + 1))[:, :-1].bool()
-        queues = self._queues(states, own)
-        more, less = queues.clone(), queues.clone()
-        chance = torch.rand(len(rows), 1, 1, device=states.device)
-        more[..., FREE:] += chance * (1.0 - more[..., FREE:])
-        less[..., FREE:] *= chance
-        more, less = self.space.project(more), self.space.project(less)
-        fits_as_before = (self.space.masks(more) == self.space.masks(queues)).all(dim=1)
-        admitted = own.any(dim=1)
-        moved = torch.where(admitted[:, None, None], more, less)
-        states = torch.where((~admitted | fits_as_before)[:, None, None], moved, queues)
-        masks = self.space.masks(states)
+        # Somewhat more, as nothing may be left to decide where nobody is admitted.
+        rows = torch.multinomial(1.0 / self.sizes[self.group], 2 * count, replacement=True)
+        own = one_hot(self.labels[rows], self.masks)[:, :-1].bool()
+        admitted = own.any(dim=1)[:, None, None]
+        states = torch.where(admitted, self._with_rivals(rows, own), self._with_less(rows))
+        masks, labels = self.space.masks(states), self.labels[rows]
         good = masks[:, :-1].any(dim=1).nonzero().squeeze(1)[:count]
         return Batch(states[good], masks[good], one_hot(labels[good], masks))
 
-    def _queues(self, states: Tensor, own: Tensor) -> Tensor:
-        """Returns states with less of the queues of others, and more of the own one, `(B, K)` true where that is."""
-        kept, cleared, grown = torch.rand(3, *own.shape, device=states.device)
-        kept = kept * (cleared < 0.5)
-        queued, wait = states[..., QUEUED], states[..., WAIT]
-        longest = self.space.longest
-        found = states.clone()
-        found[..., QUEUED] = torch.where(own, queued + grown * (longest[:, 0] - queued).clamp(min=0), queued * kept)
-        found[..., WAIT] = torch.where(own, wait + grown * (longest[:, 1] - wait).clamp(min=0), wait * kept)
-        return self.space.project(found)
+    def _with_rivals(self, rows: Tensor, own: Tensor) -> Tensor:
+        """Returns states in which the slice that is admitted, true in `own`, `(B, K)`, has beaten all that fits."""
+        states, device = self.states[rows].clone(), self.states.device
+        queues, longest = states[..., :REQUESTING], self.space.longest
+        grown = queues + torch.rand(queues.shape, device=device) * (longest - queues).clamp(min=0.0)
+        grown = torch.stack((grown[..., QUEUED].round(), grown[..., WAIT]), dim=-1)
+        mine = (grown * own[..., None]).sum(dim=1)
+        group = self.group[rows, None]
+        place = (torch.rand(own.shape, device=device) * self.sizes[group]).long()
+        other = self.grouped[self.begins[group] + place.minimum(self.sizes[group] - 1)]  # (B, K), same action
+        theirs = (self.states[other][..., :REQUESTING] * own[:, None, :, None]).sum(dim=2)
+        slices = torch.arange(own.shape[1], device=device)
+        beaten = self.masks[other, slices] & (theirs <= mine[:, None]).all(dim=-1)
+        rivals = torch.where(beaten[..., None], self.states[other, slices][..., :REQUESTING], queues)
+        beaten = beaten | self.masks[rows][:, :-1]
+        kept, shrunk = torch.rand(2, *own.shape, 1, device=device)
+        rivals = rivals * torch.where(shrunk < 0.5, kept, 1.0) * (kept < 0.75)
+        states[..., :REQUESTING] = torch.where(own[..., None], grown, rivals)
+        states[..., REQUESTING] *= states[..., QUEUED] > 0.5
+        states = self.space.project(states)
+        freer = states.clone()
+        drawn = torch.randint(len(self.states), rows.shape, device=device)
+        freer[..., FREE:] = self.states[drawn][..., FREE:]
+        fits = self.space.masks(freer)[:, :-1]
+        right = ((fits & own).any(dim=1) & ~(fits & ~own & ~beaten).any(dim=1))[:, None, None]
+        return torch.where(right, freer, states)
+
+    def _with_less(self, rows: Tensor) -> Tensor:
+        """Returns states with fewer requests and resources."""
+        states = self.states[rows].clone()
+        states[..., QUEUED] *= torch.rand(states.shape[:2], device=states.device)
+        states[..., REQUESTING] *= states[..., QUEUED] > 0.5
+        states[..., FREE:] *= torch.rand(len(rows), 1, 1, device=states.device)
+        return self.space.project(states)
 
 
 def make_augmentation(kind: str, twin: PolicyTwinModel, records: dict[str, Tensor]) -> Augmentation | None:
@@ -234,7 +250,7 @@ AUGMENTATIONS: dict[str, Callable[[PolicyTwinModel, dict[str, Tensor]], Augmenta
     "pseudo_labels": lambda twin, records: PseudoLabels(twin),
     "mixup": lambda twin, records: Mixup(),
     "smote": Smote,
-    "monotone": Monotone,
+    "dominance": Dominance,
     GENERATOR: lambda twin, records: Generated(twin),
 }
 """Augmentations by name; those that need nothing but the twin and its records."""
