@@ -30,7 +30,7 @@ def is_ahead(values: Runs, others: Runs, comparisons: int = 1) -> bool:
     Args:
         values: Of at least two seeds; fewer are never ahead.
         others: Of the same seeds.
-        comparisons: How many such questions are asked at once; all their intervals hold together with 95 % (Bonferroni).
+        comparisons: How many such questions are asked at once; their intervals hold together with 95 % (Bonferroni).
     """
     gains = np.asarray(values, np.float64) - np.asarray(others, np.float64)
     if len(gains) < 2:

@@ -325,8 +325,8 @@ def measure(full: bool, seed: int) -> Result:
     torch.set_num_threads(1)
     tokenizer = SignalingTokenizer()
     automaton = tokenizer.automaton(bounds=None)
-    twin = DecoderPredictor(from_pretrained(required("signaling-open5gs")), tokenizer, ROWS)
-    lstm = checkpoint("signaling-open5gs-lstm")
+    twin = DecoderPredictor(from_pretrained(required("signaling-admission")), tokenizer, ROWS)
+    lstm = checkpoint("signaling-admission-lstm")
     other = None if lstm is None else DecoderPredictor(from_pretrained(lstm), tokenizer, ROWS)
     policy = from_pretrained(required("policy-admission-greedy"))
     figure: dict[str, dict[int, Any]] = {name: {} for name in (WITH_POLICY, ALONE, LSTM, MAJORITY)}

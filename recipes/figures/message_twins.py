@@ -43,6 +43,13 @@ _LONG = "--sequence_length 2048 --model_config.max_position_embeddings 2048 --gl
 RECIPES = {
     "signaling-open5gs": Recipe("recipes/signaling.yaml", "outputs/signaling"),
     "signaling-open5gs-lstm": Recipe("recipes/signaling_lstm.yaml", "outputs/signaling_lstm"),
+    "signaling-admission": Recipe("recipes/signaling_admission.yaml", "outputs/signaling_admission"),
+    "signaling-admission-lstm": Recipe(
+        "recipes/signaling_admission.yaml",
+        "outputs/signaling_admission_lstm",
+        "--init_from gentwin/signaling-open5gs-lstm --model_type gentwin_signaling_lstm "
+        "--output_dir outputs/signaling_admission_lstm",
+    ),
     "policy-admission-greedy": Recipe("recipes/policy.yaml", "outputs/policy"),
     "signaling-interleaved": _together("recipes/signaling.yaml", "outputs/signaling_interleaved", _LONG),
     "signaling-interleaved-lstm": _together("recipes/signaling_lstm.yaml", "outputs/signaling_interleaved_lstm"),

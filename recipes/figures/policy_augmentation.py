@@ -63,7 +63,7 @@ def table(found: Runs) -> dict[str, dict[str, Any]]:
 
 
 def ahead(found: Runs) -> list[str]:
-    """Returns the arms, oracle aside, whose macro accuracy is higher than that of real decisions only, the best first."""
+    """Returns the arms, oracle aside, of higher macro accuracy than real decisions only, the best first."""
     scores = {arm: [run["macro_accuracy"] for run in runs] for arm, runs in found.items()}
     others = [arm for arm in ARMS if arm not in (REAL, ORACLE)]
     better = [arm for arm in others if is_ahead(scores[arm], scores[REAL], len(others))]

@@ -71,6 +71,20 @@ def test_every_decision_is_judged_once_and_all_kinds_of_answers_are_there(alike)
     assert len(accepted) == sum(known.time <= last for known in found.admissions) > 0
 
 
+def test_who_waits_is_answered_when_that_is_decided():
+    """Of requests for the same data network one is admitted while another one waits on."""
+    turns = [
+        turn
+        for example in synthesised_examples(hierarchy.network_of(3, 75.0), seed=3)
+        if example.kind == UE
+        for turn in hierarchy.exchanges_of(example.tokens, example.said)
+    ]
+    waiting = [turn for turn in turns if "<policy=wait>" in turn.hints]
+    admitted = [turn for turn in turns if turn.heard[0] == DECIDED and "<policy=admit>" in turn.hints]
+    assert len(waiting) > 20 and {hierarchy.answer_of(turn.said) for turn in waiting} == {SILENCE}
+    assert len(admitted) > 5 and {hierarchy.answer_of(turn.said) for turn in admitted} == {ACCEPTED}
+
+
 def test_without_the_hint_nothing_tells_what_was_decided(alike):
     for sequence in alike[0]:
         for one in sequence:

@@ -45,10 +45,10 @@ def test_every_arm_is_trained_on_one_record_and_the_table_says_what_is_ahead():
 def test_an_arm_is_ahead_if_its_seeds_agree():
     real = [{"macro_accuracy": value} for value in (90.0, 92.0, 94.0, 91.0, 95.0)]
     found = dict.fromkeys(ARMS, real)
-    better = [{"macro_accuracy": run["macro_accuracy"] + gain} for run, gain in zip(real, (2, 3, 2, 3, 2), strict=True)]
-    unsure = [
-        {"macro_accuracy": run["macro_accuracy"] + gain} for run, gain in zip(real, (9, -4, 9, -4, 9), strict=True)
-    ]
+    better, unsure = (
+        [{"macro_accuracy": run["macro_accuracy"] + gain} for run, gain in zip(real, gains, strict=True)]
+        for gains in ((2, 3, 2, 3, 2), (9, -4, 9, -4, 9))
+    )
     assert policy_augmentation.ahead(found | {SMOTE: better, GAN: unsure, ORACLE: better}) == [SMOTE]
     single = {arm: runs[:1] for arm, runs in (found | {SMOTE: better}).items()}
     assert policy_augmentation.ahead(single) == []

@@ -92,10 +92,9 @@ def turns_of(
         arranger: To look at afterwards; a new one if not given.
         decided: Decisions on what had to wait, in the order of time.
     """
-    records, sides = dialogue.records, sides or Sides(dialogue.records)
-    arranger = arranger or Arranger()
+    records, sides, waiting = dialogue.records, sides or Sides(dialogue.records), deque(decided)
+    arranger = arranger or Arranger((known.asked, known.names, known.dnn) for known in waiting)
     messages: Iterable[Message] = opened if opened is not None else (record.message for record in records)
-    waiting = deque(decided)
     for place, (record, message) in enumerate(zip(records, messages, strict=True)):
         while waiting and waiting[0].time < record.timestamp:
             arranger.decide(*waiting.popleft())

@@ -116,6 +116,7 @@ class OpenTurn:
         seid: Endpoint of N4 that it was heard at; None elsewhere.
         said: Places of the records that are said because of it.
         answers: What they were, so that the same is not taken for an answer twice.
+        put_off: Whether it will be decided later, so that nothing is said because of it before.
     """
 
     stimulus: int | str
@@ -127,17 +128,22 @@ class OpenTurn:
     seid: Value | None = None
     said: list[int] = field(default_factory=list)
     answers: set[tuple[str, frozenset[int]]] = field(default_factory=set)
+    put_off: bool = False
 
 
 class Arranger:
     """Puts what a core says to what it says it because of.
+
+    Args:
+        put_off: When something was heard, of which messages and data network, that will be decided later.
 
     Attributes:
         turns: In order.
         counts: How often a cause was found in each way, by name of what was said.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, put_off: Iterable[tuple[float, Collection[str], str | None]] = ()) -> None:
+        self._put_off = [*put_off]
         self.turns: list[OpenTurn] = []
         self.counts: Counter[tuple[str, Cause, str]] = Counter()
         self._numbers = SessionNumbers()
@@ -173,6 +179,7 @@ class Arranger:
             self._connections.add(message["amf_ue_ngap_id"])
         seid = message.get("seid") if message.protocol == PFCP else None
         self.turns.append(OpenTurn(place, time, names, seen.sessions, seen.dnn, seen.sst, seid))
+        self.turns[-1].put_off = any(_asks(self.turns[-1], *asked) for asked in self._put_off)
         for name in [name for name, (_, rule) in self._running.items() if not rule.stopped.isdisjoint(names)]:
             del self._running[name]
 
@@ -211,8 +218,7 @@ class Arranger:
         for turn in reversed(self.turns):
             if turn.time < asked - SAME_TIME:
                 return
-            same = turn.time <= asked + SAME_TIME and (not dnn or not turn.dnn or turn.dnn == dnn)
-            if same and not turn.said and not {*names}.isdisjoint(turn.names):
+            if not turn.said and _asks(turn, asked, names, dnn):
                 self.turns.append(OpenTurn(event("decided"), time, turn.names, turn.sessions, turn.dnn, turn.sst))
                 turn.names = ()
                 return
@@ -286,7 +292,9 @@ class Arranger:
             return None
         for place in self._recent("" if last == ESTABLISHMENT else seen.protocol, max(since, time - REACH)):
             turn = self.turns[place]
-            if known.isdisjoint(turn.names) or seen.answer in turn.answers or not self._agree(seen, turn):
+            if turn.put_off or known.isdisjoint(turn.names):
+                continue
+            if seen.answer in turn.answers or not self._agree(seen, turn):
                 continue
             if last in ONE_OF and any(name in ONE_OF for name, _ in turn.answers):
                 continue
@@ -357,6 +365,12 @@ class Arranger:
         if None not in (seen.sst, turn.sst) and seen.sst != turn.sst:
             return False
         return not seen.dnn or not turn.dnn or seen.dnn == turn.dnn
+
+
+def _asks(turn: OpenTurn, asked: float, names: Collection[str], dnn: str | None) -> bool:
+    """Returns whether in a turn something was asked for then, with one of these messages, for that data network."""
+    same = abs(turn.time - asked) <= SAME_TIME and (not dnn or not turn.dnn or turn.dnn == dnn)
+    return same and not {*names}.isdisjoint(turn.names)
 
 
 def _data_network(message: Message) -> tuple[str, Any]:
