@@ -77,22 +77,26 @@ def test_slices_and_resources_may_come_in_any_order(policy_twin):
     turned = AdmissionConfiguration(
         RESOURCES[::-1], tuple(replace(tenant, demand=tenant.demand[::-1], patience=3.0) for tenant in TENANTS[::-1])
     )
-    found = fitted(policy_twin.config, NETWORK, turned)
+    found = fitted(policy_twin, NETWORK, turned)
     assert found == replace(ADMISSION, slices=tuple(replace(tenant, patience=3.0) for tenant in TENANTS))
 
 
 def test_slices_of_scenarios_are_known_by_name():
     parameters = admission_parameters("busy")
     schema = policy_schema(admission_schema(parameters))
-    config = PolicyTwinConfig(schema=schema.to_dict(), **resource_demand(parameters))
+    twin = PolicyTwinModel(PolicyTwinConfig(schema=schema.to_dict(), **resource_demand(parameters)))
+    states = torch.zeros(8, 4, len(schema.state))
+    states[:, :, 0], states[0, :, 1] = 1.0, torch.tensor([20.0, 4.0, 30.0, 20.0])
+    twin.fit_normalization(states, twin.space.masks(states), torch.zeros(8, dtype=torch.long))
     network = NetworkConfiguration(slices=tuple(SLICES.values()))
-    found = fitted(config, network)
+    found = fitted(twin, network)
+    assert [known.patience for known in found.slices] == pytest.approx([20.0, 4.0, 30.0, 20.0]), "as recorded"
     assert [str(known.slice) for known in found.slices] == ["1-000101", "2-000102", "3-000103", "1-000104"]
     assert found.slices[0].demand == (40, 4, 8) and found.resources[0] == Resource("radio", 273)
     with pytest.raises(
         SignalingError, match=r"`admission.slices` must be slices of the network, 1, 2-000001, got 1-000101"
     ):
-        fitted(config, NetworkConfiguration())
+        fitted(twin, NetworkConfiguration())
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_slices_of_scenarios_are_known_by_name():
 )
 def test_what_does_not_fit_the_twin_is_named(change, message):
     with pytest.raises(CheckpointError, match=message):
-        fitted(make_twin().config, NETWORK, replace(ADMISSION, **change))
+        fitted(make_twin(), NETWORK, replace(ADMISSION, **change))
 
 
 def test_what_is_no_policy_twin_is_refused(twin):

@@ -122,6 +122,18 @@ def test_the_oldest_that_fits_is_chosen_and_others_by_limits():
     assert policy.choose([situation(None, load, procedure="registration"), *heads]) == 1
 
 
+def test_who_has_just_asked_and_waits_is_known_as_requesting():
+    """A policy that admits nobody but who has just asked says the same when that one has begun to wait."""
+    admission = AdmissionPolicy(ADMISSION, lambda states: np.where(states[:, 1, 2] == 1, 1, 2))
+    load = loaded(video=(1, 1, 5.0), iot=(0, 1, 3.0))
+    assert admission.decide(situation(IOT, load)) == reject(69, 20.0) or load.of(IOT).waiting == 1
+    load.of(IOT).waiting, load.of(IOT).newest = 2, 10.0
+    heads = [situation(IOT, load, waited=7.0), situation(VIDEO, load, waited=5.0)]
+    assert admission.choose(heads) == 0
+    load.of(IOT).newest = 9.9
+    assert admission.choose(heads) is None
+
+
 def test_what_is_no_session_of_these_slices_is_up_to_the_limits():
     policy = AdmissionPolicy(ADMISSION, otherwise=LoadLimits(registered=0, sessions=0, patience=5.0, overload=1.0))
     full = loaded(video=(2, 2, 0.0))

@@ -12,7 +12,7 @@ import torch
 
 from gentwin.hub import CheckpointError
 from gentwin.models.auto import from_pretrained
-from gentwin.models.policy import PolicyTwinConfig, PolicyTwinModel
+from gentwin.models.policy import PolicyTwinModel
 from gentwin.models.policy.configuration_policy import FREE
 from gentwin.signaling.core.admission import AdmissionConfiguration, AdmissionPolicy, Resource, Tenant, policy_of
 from gentwin.signaling.core.configuration import HRLLC, IMMERSIVE, MASSIVE, UBIQUITOUS, NetworkConfiguration, Slice
@@ -59,7 +59,7 @@ def load_policy(
     admission = admission if admission is not None and admission.slices else None
     if policy is not None:
         twin = _twin(policy)
-        return AdmissionPolicy(fitted(twin.config, network, admission), TwinDecider(twin), limits)
+        return AdmissionPolicy(fitted(twin, network, admission), TwinDecider(twin), limits)
     if admission is not None:
         admission.require_slices(network.slices)
     return policy_of(admission, limits)
@@ -93,24 +93,30 @@ class TwinDecider:
 
 
 def fitted(
-    config: PolicyTwinConfig, network: NetworkConfiguration, admission: AdmissionConfiguration | None = None
+    twin: PolicyTwinModel, network: NetworkConfiguration, admission: AdmissionConfiguration | None = None
 ) -> AdmissionConfiguration:
     """Returns the admission that a policy twin decides on, slices and resources in the order of the twin.
 
     Args:
-        config: Of the twin: slices, demand and capacity.
+        twin: Whose configuration has slices, demand and capacity.
         network: Of the core.
-        admission: What of the network they are; found by the names of slices if not given.
+        admission: What of the network they are; if not given, slices are found by their names, and a request waits as
+            long as the longest wait in the decisions that the twin learnt.
 
     Raises:
         CheckpointError: If slices, demand or capacity are others.
         SignalingError: If the network has no such slices.
     """
+    config = twin.config
     names = [field.name.removeprefix(FREE) for field in config.policy_schema.state if field.name.startswith(FREE)]
     resources = tuple(Resource(name, config.capacity[name]) for name in names)
     demand = {name: dict(zip(names, config.demand[name], strict=True)) for name in config.policy_schema.slices}
     if admission is None:
-        tenants = tuple(Tenant(_slice_named(name), name, tuple(needs.values())) for name, needs in demand.items())
+        waits = (twin.space.longest[:, 1] / (1 + config.range_margin)).tolist()
+        tenants = tuple(
+            Tenant(_slice_named(name), name, tuple(needs.values()), patience)
+            for (name, needs), patience in zip(demand.items(), waits, strict=True)
+        )
         admission = AdmissionConfiguration(resources, tenants)
     given = [known.name for known in admission.resources]
     _require_same("resources", config.capacity, {known.name: known.capacity for known in admission.resources})

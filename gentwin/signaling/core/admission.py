@@ -45,6 +45,8 @@ Decider = Callable[[np.ndarray], np.ndarray]
 `in_service`, and the free share of each of R resources; returns actions `(B,)`: the slice whose oldest request is
 admitted, or K for none. The policies of `gentwin.networks.admission.policies` are such."""
 
+JUST_NOW = 1e-4  # seconds; times of one clock differ by less
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -235,7 +237,8 @@ class AdmissionPolicy(Policy):
         Args:
             load: Of the core.
             time: In seconds of the simulated clock.
-            requesting: Number of the slice in which a session is asked for now, which the load does not count yet.
+            requesting: Number of the slice in which a session is asked for now, which the load does not count yet; if
+                not given, that in which one was asked for just now and waits.
         """
         slices = [load.of(tenant.slice) for tenant in self.configuration.slices]
         units, demand = self._greedy.units, self._greedy.demand
@@ -243,9 +246,10 @@ class AdmissionPolicy(Policy):
         state[0, :, 0] = [known.waiting for known in slices]
         state[0, :, 1] = [0.0 if known.oldest is None else max(0.0, time - known.oldest) for known in slices]
         state[0, :, 3] = [known.sessions for known in slices]
+        state[0, :, 2] = [known.newest is not None and time - known.newest <= JUST_NOW for known in slices]
         if requesting is not None:
             state[0, requesting, 0] += 1
-            state[0, requesting, 2] = 1
+            state[0, :, 2] = np.arange(len(slices)) == requesting
         state[0, :, 4:] = np.maximum(units - state[0, :, 3] @ demand, 0) / units
         return state
 

@@ -88,6 +88,7 @@ class Admission:
             own, queue = load.of(situation.slice), self._queues[situation.slice]
             own.waiting += change
             own.oldest = queue[0].situation.time if queue else None
+            own.newest = queue[-1].situation.time if queue else None
 
     def _remove(self, request: _Request) -> None:
         self._queues[request.situation.slice].remove(request)

@@ -31,6 +31,7 @@ class SliceLoad:
         downlink: Sum of their session AMBR, in bit/s.
         waiting: Requests for sessions that wait.
         oldest: When the oldest of them was asked for, in seconds of the simulated clock; None if none waits.
+        newest: When the newest of them was asked for, likewise.
     """
 
     sessions: int = 0
@@ -38,6 +39,7 @@ class SliceLoad:
     downlink: int = 0
     waiting: int = 0
     oldest: float | None = None
+    newest: float | None = None
 
 
 @dataclass(slots=True)

@@ -118,6 +118,7 @@ class Admission:
             own, queue = self.load.of(request.slice), self._queues[request.slice]
             own.waiting += change
             own.oldest = queue[0][1].time - self._started if queue else None
+            own.newest = queue[-1][1].time - self._started if queue else None
 
     # ------------------------------------------------------------ what becomes of it
 
