@@ -43,6 +43,7 @@ from recipes.comparison.policy_twins import record_decisions
 from recipes.figures.message_twins import required
 
 TYPES = ("immersive", "hrllc", "massive", "ubiquitous")
+TRAIN, GENERAL, TEST, SPACING = 10, 1_000_000, 2_000_000, 1000  # seeds; copies of a network take those that follow
 FULL, FREEZE, LORA, SCRATCH = "full", "freeze", "lora", "scratch"
 
 
@@ -123,7 +124,7 @@ class Policies(Family):
     """Policy twins; the score is macro accuracy."""
 
     name, unit, score_name = "policy", "decisions", "macro accuracy, %"
-    counts, few = (10, 30, 100, 300, 1000), 30
+    counts, few = (10, 30, 100, 300), 30
     methods: ClassVar = {
         FULL: Method({"learning_rate": 3e-3}),
         FREEZE: Method({"learning_rate": 3e-3, "freeze_layers": 1}),
@@ -137,7 +138,7 @@ class Policies(Family):
 
     def make_general(self) -> TwinModel:
         parts = [
-            record_decisions(self.stretches, 50, 1000 + number, admission_parameters("busy", load=load))
+            record_decisions(self.stretches, 50, GENERAL + SPACING * number, admission_parameters("busy", load=load))
             for number, load in enumerate(self.loads)
         ]
         return self.learnt(_joined(parts), max_steps=self.general_steps, learning_rate=5e-3, batch_size=128)
@@ -150,13 +151,13 @@ class Policies(Family):
         return twin
 
     def few_data(self, kind: str, count: int, seed: int) -> Decisions:
-        record = self._of_type(kind, max(self.counts) // self.stretches, 10 + seed)
+        record = self._of_type(kind, max(self.counts) // self.stretches, TRAIN + SPACING * seed)
         # In turn from every network, so that few are of as many networks as can be.
         order = np.argsort(np.arange(len(record)) % (len(record) // self.stretches), kind="stable")
         return record.take(order[:count])
 
     def score(self, twin: TwinModel, kind: str) -> float:
-        test = self._of_type(kind, 100, 5000 + self.seed)
+        test = self._of_type(kind, 100, TEST + SPACING * self.seed)
         scores = score_policy(twin, test, test)
         return 100 * macro_accuracy(scores.actions, scores.predicted)
 
@@ -212,7 +213,7 @@ class Slices(Family):
     """Twins of slice dynamics; the score is the skill ten steps ahead in the slice of the type."""
 
     name, unit, score_name = "slice", "episodes", "skill over persistence, %"
-    counts, few = (1, 2, 4, 8, 16), 2
+    counts, few = (1, 2, 8), 2
     methods: ClassVar = {
         FULL: Method({"learning_rate": 2e-3}),
         FREEZE: Method({"learning_rate": 2e-3, "freeze_layers": 2}),
@@ -228,7 +229,7 @@ class Slices(Family):
 
     def make_general(self) -> TwinModel:
         return self.learnt(
-            self._record(None, self.general_episodes, 1000),
+            self._record(None, self.general_episodes, GENERAL),
             max_steps=self.general_steps,
             learning_rate=1e-2,
             batch_size=min(16, self.general_episodes),
@@ -242,11 +243,12 @@ class Slices(Family):
         return twin
 
     def few_data(self, kind: str, count: int, seed: int) -> Transitions:
-        record = self._record(kind, max(self.counts), 10 + seed)
+        record = self._record(kind, max(self.counts), TRAIN + SPACING * seed)
         return record.select(record.episodes[:count])
 
     def score(self, twin: TwinModel, kind: str) -> float:
-        known, test = self._record(kind, max(self.counts), 10), self._record(kind, self.test_episodes, 5000 + self.seed)
+        known = self._record(kind, max(self.counts), TRAIN)
+        test = self._record(kind, self.test_episodes, TEST + SPACING * self.seed)
         arguments = EvaluationArguments(horizons=[10], rollout_starts=64, rollout_samples=20, burn_in_steps=10)
         rows = evaluate_twin(twin, Splits(known, known, test, ""), arguments).rows
         errors = {(row["forecaster"], row["target"]): row["crps"] for row in rows if row["slice"] == kind}
@@ -301,7 +303,7 @@ class Messages(Family):
     """Message twins; the score is the share of messages of the core that are exact, each after the true ones."""
 
     name, unit, score_name = "message", "dialogues", "exact messages, %"
-    counts, few = (10, 30, 100), 10
+    counts, few = (10, 30), 10
     methods: ClassVar = {
         FULL: Method({"learning_rate": 1e-3}),
         FREEZE: Method({"learning_rate": 1e-3, "freeze_layers": 2}),
@@ -319,14 +321,15 @@ class Messages(Family):
         return build_message_twin(given, TransferArguments(), SignalingTokenizer(), self.length)
 
     def few_data(self, kind: str, count: int, seed: int) -> DialogueSet:
-        return self._dialogues(kind, max(self.counts), 10 + seed).take(range(count))
+        return self._dialogues(kind, max(self.counts), TRAIN + SPACING * seed).take(range(count))
 
     def score(self, twin: TwinModel, kind: str) -> float:
-        test, vocabulary = self._dialogues(kind, self.num_test, 5000 + self.seed), SignalingTokenizer().vocabulary
-        return 100 * agreement(twin, test, vocabulary, self.length).figures("test")["test_exact_messages"]
+        test = self._dialogues(kind, self.num_test, TEST + SPACING * self.seed)
+        found = agreement(twin, test, SignalingTokenizer().vocabulary, self.length)
+        return 100 * found.figures("test")["test_exact_messages"]
 
     def options(self, count: int) -> dict[str, Any]:
-        return {"max_steps": {10: 25, 30: 60, 100: 150}[count], "batch_size": 1, "sequence_length": self.length}
+        return {"max_steps": {10: 25, 30: 60}[count], "batch_size": 1, "sequence_length": self.length}
 
     @cache  # noqa: B019
     def _dialogues(self, kind: str, count: int, seed: int) -> DialogueSet:
