@@ -20,7 +20,7 @@ train: $(STAMP)  ## Train, evaluate and save a twin of the sliced network on the
 
 # Seeds 1 and 2 give the spread in the cards; seed 0 is shipped.
 checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into the package
-	for recipe in slice_lstm slice_lstm_zhang2024 signaling; do \
+	for recipe in slice_lstm slice_lstm_zhang2024 policy signaling; do \
 		for seed in 1 2; do \
 			$(LAUNCH) recipes/train_twin.py --config recipes/$$recipe.yaml --seed $$seed \
 				--output_dir outputs/$${recipe}_seed$$seed || exit 1; \
@@ -29,6 +29,15 @@ checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into t
 			--sibling_runs outputs/$${recipe}_seed1 outputs/$${recipe}_seed2 || exit 1; \
 	done
 	$(LAUNCH) recipes/train_twin.py --config recipes/signaling_lstm.yaml
+	$(BIN)/python recipes/ship_checkpoint.py outputs/signaling signaling-open5gs
+	$(BIN)/python recipes/ship_checkpoint.py outputs/signaling_lstm signaling-open5gs-lstm
+	for seed in 1 2; do \
+		$(LAUNCH) recipes/train_twin.py --config recipes/signaling_admission.yaml --seed $$seed \
+			--output_dir outputs/signaling_admission_seed$$seed || exit 1; \
+	done
+	$(LAUNCH) recipes/train_twin.py --config recipes/signaling_admission.yaml \
+		--sibling_runs outputs/signaling_admission_seed1 outputs/signaling_admission_seed2
+	$(BIN)/python recipes/ship_checkpoint.py outputs/signaling_admission signaling-admission
 	for recipe in agent_dynamic agent_zhang2024; do \
 		for seed in 1 2; do \
 			$(LAUNCH) recipes/train_agent.py --config recipes/$$recipe.yaml --seed $$seed \
@@ -41,8 +50,7 @@ checkpoints: $(STAMP)  ## Train the shipped checkpoints anew and put them into t
 	$(BIN)/python recipes/ship_checkpoint.py outputs/agent_zhang2024 agent-zhang2024
 	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm slice-lstm-dynamic
 	$(BIN)/python recipes/ship_checkpoint.py outputs/slice_lstm_zhang2024 slice-lstm-zhang2024
-	$(BIN)/python recipes/ship_checkpoint.py outputs/signaling signaling-open5gs
-	$(BIN)/python recipes/ship_checkpoint.py outputs/signaling_lstm signaling-open5gs-lstm
+	$(BIN)/python recipes/ship_checkpoint.py outputs/policy policy-admission-greedy
 
 # One thread per worker: two workers on two cores.
 test: $(STAMP)  ## Run all tests

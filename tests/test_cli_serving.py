@@ -103,6 +103,11 @@ def test_refused_base_station():
         ("ng-setup\nregister\nregister\n", "line 3: the UE is registered; `deregister` comes first"),
         ("ng-setup\nregister\nidle\nidle\n", "line 4: the UE is idle"),
         ("ng-setup\ncore deregister\n", "line 2: nothing was said because of `core`: UE 999700000000001: deregistered"),
+        (
+            "ng-setup\nregister\ncore release_session abc\n",
+            "`N` must be the number of a PDU session, 1 to 15, got 'abc'",
+        ),
+        ("ng-setup\nregister\nrelease 2\n", "`N` must be a PDU session of the UE, which has none; `session"),
         ("ng-reset\n", "`ng-setup` comes first"),
         ("session\n", "it is written `session DNN [SLICE]`"),
         ("wait -1\n", "`SECONDS` must be"),

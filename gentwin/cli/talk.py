@@ -25,6 +25,7 @@ from gentwin.signaling.turns.names import names_of
 MOST_SHOWN = 200
 CAPTURE, PICTURES = ".pcap", (".svg", ".png")
 LONGEST_WAIT = 100_000.0  # seconds
+HIGHEST_SESSION = 15  # identity of a PDU session (3GPP TS 24.007, 11.2.3.1b)
 SPEAK = frozenset(
     ["ng-setup", "ng-reset", "register", "update", "session", "release", "idle", "data", "page", "deregister", "core"]
 )
@@ -191,7 +192,8 @@ class Conversation:
         there = [psi for psi, known in self._talk.ue.sessions.items() if known.state == "there"]
         chosen = min(there, default=0) if number is None else _session(number)
         if chosen not in there:
-            raise ValueError(f"`N` must be a session of the UE, {', '.join(map(str, there)) or 'it has none'}.")
+            known = ", ".join(map(str, there)) or "none; `session internet` comes first"
+            raise ValueError(f"`N` must be a PDU session of the UE, which has {known}, got {number or 'nothing'}.")
         self._talk.do(lambda: self._talk.ue.release_session(chosen))
 
     def _page(self) -> None:
@@ -277,5 +279,7 @@ def _latest(records: list[Record], name: str) -> int:
 
 
 def _session(number: str) -> int:
-    """Returns the identity of a PDU session that is written as a number; -1, which none has, if it is no number."""
-    return int(number) if number.isdecimal() and number.isascii() else -1
+    """Returns the identity of a PDU session that is written as a number."""
+    if not (number.isdecimal() and number.isascii() and 1 <= int(number) <= HIGHEST_SESSION):
+        raise ValueError(f"`N` must be the number of a PDU session, 1 to {HIGHEST_SESSION}, got {number!r}.")
+    return int(number)

@@ -204,6 +204,10 @@ def test_core_releases_the_session_that_is_named(scene):
     assert [*ue.sessions] == [1]
     with pytest.raises(ValueError, match=rf"`psi` must be a PDU session of the UE, which has 1, got {psi}"):
         scene.core.command("release_session", ue.usim.supi, scene.now, psi)
+    ue.release_session(1)
+    scene.loop.run_until_quiet()
+    with pytest.raises(ValueError, match=r"`name` 'release_session' needs a PDU session, .*; establish one first"):
+        scene.core.command("release_session", ue.usim.supi, scene.now)
 
 
 @pytest.mark.parametrize(("times", "kept"), [(1, 1), (3, 1)])

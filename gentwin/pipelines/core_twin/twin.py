@@ -259,8 +259,10 @@ class CoreTwin:
             raise ValueError(f"`supi` must be of a UE that has registered, got {supi!r}.")
         there = [known.psi for known in found.state.sessions.values() if known.there]
         if name in OF_A_SESSION and (not there if psi is None else psi not in there):
-            known = ", ".join(map(str, sorted(there))) or "none"
-            raise ValueError(f"`psi` must be a PDU session of the UE, which has {known}, got {psi}.")
+            known = ", ".join(map(str, sorted(there)))
+            if not known:
+                raise ValueError(f"`name` {name!r} needs a PDU session, the UE has none; establish one first.")
+            raise ValueError(f"`psi` must be a PDU session of the UE, which has {known}, got {psi}; or leave it out.")
         return self._answer([self._happening(self._conversations.of(found), command(name), now, psi)], now)
 
     def due(self) -> float | None:
