@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gentwin.models import SignalingTokenizer
 from gentwin.signaling.core import AdmissionPolicy, Verdict
+from gentwin.signaling.core.plain import from_plain
 from gentwin.signaling.resolver import synthesised_examples
 from gentwin.signaling.resolver.examples import UE
+from gentwin.yaml_text import read_yaml
 from recipes.figures import hierarchy
 from recipes.figures.hierarchy import ACCEPTED, DECIDED, REQUEST, SILENCE, Asked, Beside, Confusion
+from recipes.figures.recordings import ROOT
 
 UES, SECONDS, SEED = 8, 70.0, 1
 REJECTED = "PDUSessionEstablishmentReject cause_5gsm=26, back off"
@@ -69,6 +73,15 @@ def test_every_decision_is_judged_once_and_all_kinds_of_answers_are_there(alike)
     assert sum(hierarchy.answer_of(one.told.said) == SILENCE for one in requests) == waited > 3
     accepted = [one for one in turns if (one.kind, hierarchy.answer_of(one.told.said)) == (DECIDED, ACCEPTED)]
     assert len(accepted) == sum(known.time <= last for known in found.admissions) > 0
+
+
+def test_the_recipe_trains_on_the_network_of_the_figure():
+    syntheses = read_yaml(ROOT / "recipes/signaling_admission.yaml")["syntheses"]
+    for name, ues in (("busy", 6), ("alone", 1)):
+        known = {key: value for key, value in syntheses[name].items() if key != "runs"}
+        wanted = hierarchy.network_of(ues, 120.0)
+        demands = tuple(replace(demand, arrivals=round(demand.arrivals, 9)) for demand in wanted.workload.demands)
+        assert from_plain(known) == replace(wanted, workload=replace(wanted.workload, demands=demands))
 
 
 def test_who_waits_is_answered_when_that_is_decided():
