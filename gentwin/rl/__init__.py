@@ -17,7 +17,7 @@ from gentwin.rl.offline import OfflineTwinEnhancedTrainer, replay_from_transitio
 from gentwin.rl.plain import PlainTrainer
 from gentwin.rl.replay import Batch, ReplayBuffer
 from gentwin.rl.rounds import Round, RoundTrainer
-from gentwin.rl.twin_enhanced import TwinEnhancedArguments, TwinEnhancedTrainer
+from gentwin.rl.twin_enhanced import LoopArguments, TwinEnhancedArguments, TwinEnhancedTrainer
 from gentwin.rl.twin_fitting import TwinFitArguments, fit_twin
 from gentwin.rl.zhang2024 import zhang2024_arguments
 
@@ -33,6 +33,7 @@ __all__ = [
     "Experience",
     "GanQLearner",
     "LearnerArguments",
+    "LoopArguments",
     "OfflineTwinEnhancedTrainer",
     "PlainTrainer",
     "Progress",

@@ -6,7 +6,7 @@ of Zhang et al., Algorithm 1.
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from gentwin.envs import SliceAdmissionVectorEnv, TwinAdmissionVectorEnv
 from gentwin.envs.twin_admission import fit_dynamics
 from gentwin.models import PolicyTwinModel, from_pretrained
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
-from gentwin.networks.admission import AdmissionParameters, action_mask, admission_parameters
+from gentwin.networks.admission import AdmissionNetwork, AdmissionParameters, action_mask, admission_parameters
 from gentwin.networks.admission.policies import Policy
 from gentwin.rl.agent import AgentError
 from gentwin.rl.cloning import clone_policy, fit_policy_twin
@@ -30,14 +30,15 @@ from gentwin.rl.collector import Collector
 from gentwin.rl.evaluation import per_state
 from gentwin.rl.learner import LearnerArguments, greedy_actions
 from gentwin.rl.loop import Progress
-from gentwin.rl.twin_enhanced import RECORD, TwinEnhancedArguments, TwinEnhancedTrainer
+from gentwin.rl.twin_enhanced import RECORD, LoopArguments, TwinEnhancedTrainer, changed_parameters
 
 POLICY = "policy"
+DIGEST_COPIES, DIGEST_STEPS = 32, 32
 CLONE_EXPLORATION = 0.1  # share of random actions on the way to the states in which the policy twin is asked
 
 
 @dataclass(frozen=True)
-class AdmissionArguments(TwinEnhancedArguments):
+class AdmissionArguments(LoopArguments):
     """The loops of an agent of admission control.
 
     Args:
@@ -46,9 +47,7 @@ class AdmissionArguments(TwinEnhancedArguments):
         clone_updates: Updates with which the agent takes over what the policy twin does, before it learns; 0 for none.
         clone_steps: Decisions of the policy twin in the twin of the queues that are taken over.
 
-    The other arguments are those of
-    [`TwinEnhancedArguments`][gentwin.rl.twin_enhanced.TwinEnhancedArguments]; `hold_steps`, `history_steps` and `fit`
-    have no effect.
+    The other arguments are those of [`LoopArguments`][gentwin.rl.twin_enhanced.LoopArguments].
 
     Raises:
         ValueError: If a value is out of range.
@@ -56,7 +55,6 @@ class AdmissionArguments(TwinEnhancedArguments):
 
     first_steps: int = 1000
     practice_horizon: int | None = None
-    history_steps: int = 0
     policy_updates: int = 500
     clone_updates: int = 500
     clone_steps: int = 10_000
@@ -103,6 +101,7 @@ class AdmissionTrainer(TwinEnhancedTrainer):
     ) -> None:
         super().__init__(env, config, learning, arguments, seed, accelerator=accelerator)
         self.policy = policy
+        self._policy_digest = decisions_digest(policy, env.unwrapped.parameters)
         self.policy_twin: PolicyTwinModel | None = None
         self.warm_up = arguments.practice_exploration if arguments.clone_updates else 1.0
         if self.warm_up is None:
@@ -136,25 +135,28 @@ class AdmissionTrainer(TwinEnhancedTrainer):
             horizon=self.arguments.practice_horizon,
             observation_fields=base.observation_fields,
             num_threads=1,
-            **changed_parameters(base.parameters),
+            **changed_parameters(base.parameters, admission_parameters(base.parameters.preset)),
         )
 
     def _explore(self) -> Progress:
-        """Lets the network's policy decide, and the agent become a clone of its twin."""
+        """Lets the network's policy decide."""
         rewards = follow(self.collector, per_state(self.policy, self.env), self.arguments.first_steps)
         self.agent.prepare(self.collector.buffer.whole())
+        return Progress([self.collector.num_steps], [float(rewards.mean())])
+
+    def _begin(self) -> None:
+        """Fits a twin of the network's policy, and lets the agent become its clone."""
         record, parameters = self.experience.transitions(), self.env.unwrapped.parameters
         self.policy_twin = fit_policy_twin(
             record, parameters, self.arguments.policy_updates, self.derived_seed("policy twin")
         )
         if self.arguments.clone_updates:
             self._clone()
-        return Progress([self.collector.num_steps], [float(rewards.mean())])
 
     def _clone(self) -> None:
         """Takes over what the policy twin does in states of the twin of the queues, which cost nothing."""
         arguments = self.arguments
-        env = self._twin_env(self.fit(), min(arguments.practice_copies, arguments.clone_steps))
+        env = self._twin_env(self.twin, min(arguments.practice_copies, arguments.clone_steps))
         decide = self.policy_twin.policy(env.schema)
         observations, info = env.reset(seed=self.derived_seed("clone"))
         columns: dict[str, list[np.ndarray]] = {"observations": [], "masks": [], "actions": []}
@@ -167,6 +169,10 @@ class AdmissionTrainer(TwinEnhancedTrainer):
             observations, _, _, _, info = env.step(np.where(is_random, explored, actions))
         joined = {name: np.concatenate(values) for name, values in columns.items()}
         clone_policy(self.agent, **joined, num_updates=arguments.clone_updates, rng=self.rng)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the arguments of the loops, and a digest of what the network's policy does."""
+        return {**super().identity(), "policy": self._policy_digest}
 
     def save_rest(self, folder: Path) -> None:
         """Saves experience and policy twin; the twin of the queues follows from the experience."""
@@ -183,6 +189,21 @@ class AdmissionTrainer(TwinEnhancedTrainer):
             self.policy_twin, self.twin = policy_twin, self.fit()
 
         return put_in_place
+
+
+def decisions_digest(policy: Policy, parameters: AdmissionParameters) -> str:
+    """Returns a digest of a policy's first decisions in networks that are always the same.
+
+    Policies are any callables, so what one does is all that tells it from another.
+    """
+    network = AdmissionNetwork(parameters, DIGEST_COPIES, num_threads=1)
+    network.reset(np.arange(DIGEST_COPIES, dtype=np.uint64))
+    digest = hashlib.sha256()
+    for _ in range(DIGEST_STEPS):
+        actions = np.asarray(policy(network.state_values()), np.int64)
+        network.step(actions)
+        digest.update(actions.astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 def follow(collector: Collector, policy: Callable[..., np.ndarray], num_steps: int) -> np.ndarray:
@@ -206,10 +227,3 @@ def state_policy(agent: QNetworkModel, env: VectorEnv) -> Policy:
         return greedy_actions(agent, base.observations(states), action_mask(base.parameters, states))
 
     return policy
-
-
-def changed_parameters(parameters: AdmissionParameters) -> dict[str, Any]:
-    """Returns the fields of a network's parameters that are not those of its preset."""
-    usual = admission_parameters(parameters.preset)
-    values = {entry.name: getattr(parameters, entry.name) for entry in dataclasses.fields(parameters)}
-    return {name: value for name, value in values.items() if value != getattr(usual, name)}

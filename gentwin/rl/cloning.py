@@ -2,62 +2,89 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from transformers import get_scheduler
 
-from gentwin.datasets import Transitions, decisions_of
+from gentwin.datasets import Decisions, Transitions, decisions_of
 from gentwin.models import PolicyTwinConfig, PolicyTwinModel
 from gentwin.models.q_network import allowed_values
 from gentwin.networks.admission import AdmissionParameters, resource_demand
 from gentwin.rl.learner import QLearner
+from gentwin.training.policy.arguments import USUAL_OPTIMISATION, DecisionArguments
+from gentwin.training.policy.data import DecisionDataset
 
-BATCH_SIZE = 128
-POLICY_LEARNING_RATE, WEIGHT_DECAY = 5e-3, 0.01  # of the policy twin, as in recipes/policy.yaml
-CLONE_LEARNING_RATE = 1e-3
+CLONE_BATCH_SIZE, CLONE_LEARNING_RATE = 128, 1e-3
 SHARPNESS = 20.0  # logits of a cloned Q-network per unit of `return_scale`; its values stay small beside returns
 
 
 def fit_policy_twin(
     record: Transitions, parameters: AdmissionParameters, num_updates: int, seed: int
 ) -> PolicyTwinModel:
-    """Fits a policy twin to the decisions of a record in memory.
+    """Fits a policy twin to the decisions of a record in memory, and calibrates its confidence.
 
-    For a record on disk, with augmentation, calibration and a card, use `recipes/train_twin.py`.
+    The optimisation is that of `recipes/policy.yaml`, in the loop of [`fit_twin`][gentwin.rl.twin_fitting.fit_twin]: a
+    `PolicyTrainer` would reset the accelerator that agents compute with. For a record on disk, with augmentation, a
+    choice of checkpoints and a card, use `recipes/train_twin.py`.
 
     Args:
-        record: Transitions of an admission network under the policy to replicate.
+        record: Transitions of an admission network under the policy to replicate. A tenth of its episodes, at least
+            one, is held out for the calibration; of a single episode its last tenth.
         parameters: Of the network; tell demands and capacities.
         num_updates: Of AdamW, at least 1.
-        seed: Of weights and batches.
+        seed: Of division, weights and batches.
 
     Returns:
         The twin, in evaluation mode.
 
     Raises:
-        ValueError: If `num_updates` is not positive.
+        ValueError: If `num_updates` is not positive, or there are fewer than two decisions.
         TransitionError: If the record is not one of admission control, or a decision in it is faulty.
     """
     if num_updates < 1:
         raise ValueError(f"`num_updates` must be at least 1, got {num_updates}.")
     resources = resource_demand(parameters)
     decisions = decisions_of(record, **resources, on_fault="keep")  # policies of the network see no contradiction
+    train, held_out = (DecisionDataset(part).columns for part in _divided(decisions, seed))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         twin = PolicyTwinModel(PolicyTwinConfig(schema=decisions.schema.to_dict(), **resources)).train()
-    columns = {"states": decisions.states, "masks": decisions.masks, "labels": decisions.actions}
-    columns = {name: torch.from_numpy(values) for name, values in columns.items()}
-    twin.fit_normalization(**columns)
-    optimizer = torch.optim.AdamW(twin.parameters(), POLICY_LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_updates)
-    generator = torch.Generator().manual_seed(seed)
+    twin.fit_normalization(**train)
+    _optimise(twin, train, num_updates, torch.Generator().manual_seed(seed))
+    twin.eval().calibrate(**held_out)
+    return twin
+
+
+def _divided(decisions: Decisions, seed: int) -> tuple[Decisions, Decisions]:
+    """Returns decisions to train on, and those of other episodes for the calibration."""
+    if len(decisions) < 2:
+        raise ValueError(f"`record` must hold at least two decisions, one of them held out, got {len(decisions)}.")
+    episodes = len(decisions.episodes)
+    if episodes > 1:
+        held_out = max(1, round(DecisionArguments.validation_size * episodes))
+        return decisions.split([episodes - held_out, held_out], seed)
+    first = len(decisions) - max(1, round(DecisionArguments.validation_size * len(decisions)))
+    return decisions.take(np.arange(first)), decisions.take(np.arange(first, len(decisions)))
+
+
+def _optimise(twin: PolicyTwinModel, columns: dict[str, Tensor], num_updates: int, generator: torch.Generator) -> None:
+    """Makes `num_updates` steps of AdamW on decisions."""
+    usual = USUAL_OPTIMISATION
+    rate, decay = usual["learning_rate"], usual["weight_decay"]
+    optimizer = torch.optim.AdamW(twin.classifier.parameters(), rate, weight_decay=decay)
+    warmup = math.ceil(usual["warmup_steps"] * num_updates)
+    schedule = get_scheduler(usual["lr_scheduler_type"], optimizer, warmup, num_updates)
+    number = len(columns["labels"])
     for _ in range(num_updates):
-        rows = torch.randint(len(decisions), (BATCH_SIZE,), generator=generator)
+        rows = torch.randint(number, (usual["global_batch_size"],), generator=generator)
         optimizer.zero_grad()
         twin(**{name: values[rows] for name, values in columns.items()}).loss.backward()
+        nn.utils.clip_grad_norm_(twin.classifier.parameters(), usual["max_grad_norm"])
         optimizer.step()
         schedule.step()
-    return twin.eval()
 
 
 def clone_policy(
@@ -88,7 +115,7 @@ def clone_policy(
     labels = torch.from_numpy(np.asarray(actions, np.int64)).to(device)
     optimizer = torch.optim.Adam(network.parameters(), CLONE_LEARNING_RATE)
     for _ in range(num_updates):
-        rows = torch.from_numpy(rng.integers(len(labels), size=BATCH_SIZE)).to(device)
+        rows = torch.from_numpy(rng.integers(len(labels), size=CLONE_BATCH_SIZE)).to(device)
         logits = allowed_values(SHARPNESS * network.relative_values(seen[rows]), allowed[rows])
         loss = nn.functional.cross_entropy(logits, labels[rows])
         optimizer.zero_grad()

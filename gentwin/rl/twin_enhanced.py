@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,12 +21,14 @@ from gymnasium.vector import VectorEnv
 
 from gentwin.datasets import read_transitions, write_transitions
 from gentwin.envs import TwinSlicingVectorEnv
+from gentwin.envs.slicing import SlicingVectorEnv
 from gentwin.models import from_pretrained
 from gentwin.models.modeling_dynamics import DynamicsTwin
 from gentwin.models.q_network import QNetworkConfig, QNetworkModel
+from gentwin.networks.admission import AdmissionParameters
 from gentwin.networks.slicing import SlicingParameters, slicing_parameters
 from gentwin.networks.slicing.policies import RandomPolicy
-from gentwin.rl.agent import make_learner
+from gentwin.rl.agent import AgentError, make_learner
 from gentwin.rl.collector import Collector
 from gentwin.rl.experience import Experience, branch_points
 from gentwin.rl.learner import LearnerArguments
@@ -37,15 +39,15 @@ from gentwin.rl.twin_fitting import TwinFitArguments, fit_twin
 from gentwin.training import ModelArguments, build_twin
 
 RECORD, TWIN = "experience.parquet", "twin"
+Parameters = TypeVar("Parameters", SlicingParameters, AdmissionParameters)
 
 
 @dataclass(frozen=True)
-class TwinEnhancedArguments:
-    """The two loops of Algorithm 1.
+class LoopArguments:
+    """The two loops of Algorithm 1, whatever the network and its twin are.
 
     Args:
-        first_steps: Interactions with the network before the first twin, under random allocations.
-        hold_steps: Mean number of windows a random allocation stays at first.
+        first_steps: Interactions with the network before the first twin.
         steps_per_round: Interactions of a later round before the twin is fitted again (line 3).
         practice_updates: Updates of agent 2 in the twin in every round.
         practice_updates_per_step: Updates for every step in the twin, so that there are `Phi = practice_updates /
@@ -53,33 +55,28 @@ class TwinEnhancedArguments:
         practice_exploration: Share of random actions in the twin, where they cost nothing; `None` for the schedule of
             the learner.
         practice_copies: Copies of the twin stepped at once.
-        practice_horizon: Steps of a roll-out before it starts from another real state; `None` for no end.
-        history_steps: Real steps before each start from which the twin forms its memory.
+        practice_horizon: Steps of a roll-out before it starts anew; `None` for no end.
         real_share: Share of a batch of agent 2 that comes from the network.
         empowerment: zeta of equation 8, the share of its own parameters agent 1 keeps: 0 takes over agent 2.
         learns_in_network: Whether agent 1 also learns in the `steps_per_round`.
         fine_tuning_steps: Interactions of every round in which agent 1, once empowered, learns in the network before
             agent 2 takes its parameters over, `T` (lines 13-20).
-        fit: How the twin is fitted.
 
     Raises:
         ValueError: If a value is out of range.
     """
 
     first_steps: int = 500
-    hold_steps: float = 5.0
     steps_per_round: int = 500
     practice_updates: int = 4000
     practice_updates_per_step: float = 0.125
     practice_exploration: float | None = 0.2
     practice_copies: int = 256
     practice_horizon: int | None = 40
-    history_steps: int = 20
     real_share: float = 0.0
     empowerment: float = 0.0
     learns_in_network: bool = False
     fine_tuning_steps: int = 0
-    fit: TwinFitArguments = field(default_factory=TwinFitArguments)
 
     def __post_init__(self) -> None:
         for name in ("first_steps", "steps_per_round", "practice_updates", "practice_copies"):
@@ -87,11 +84,6 @@ class TwinEnhancedArguments:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         if self.practice_horizon is not None and self.practice_horizon < 1:
             raise ValueError(f"`practice_horizon` must be at least 1 or None, got {self.practice_horizon}.")
-        if self.hold_steps < 1 or self.history_steps < 0:
-            raise ValueError(
-                "`hold_steps` must be at least 1 and `history_steps` at least 0, got "
-                f"{self.hold_steps} and {self.history_steps}."
-            )
         if self.fine_tuning_steps < 0:
             raise ValueError(f"`fine_tuning_steps` must be at least 0, got {self.fine_tuning_steps}.")
         if not 0 < self.practice_updates_per_step < math.inf:
@@ -101,6 +93,34 @@ class TwinEnhancedArguments:
         for name in ("real_share", "empowerment", "practice_exploration"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` must be from 0 to 1, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class TwinEnhancedArguments(LoopArguments):
+    """The two loops of Algorithm 1 with a twin of slice dynamics; the first interactions are random allocations.
+
+    Args:
+        hold_steps: Mean number of windows a random allocation stays at first.
+        history_steps: Real steps before each start of a roll-out, a real state, from which the twin forms its memory.
+        fit: How the twin is fitted.
+
+    The other arguments are those of [`LoopArguments`][gentwin.rl.twin_enhanced.LoopArguments].
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    hold_steps: float = 5.0
+    history_steps: int = 20
+    fit: TwinFitArguments = field(default_factory=TwinFitArguments)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hold_steps < 1 or self.history_steps < 0:
+            raise ValueError(
+                "`hold_steps` must be at least 1 and `history_steps` at least 0, got "
+                f"{self.hold_steps} and {self.history_steps}."
+            )
 
 
 class TwinEnhancedTrainer(RoundTrainer):
@@ -148,6 +168,11 @@ class TwinEnhancedTrainer(RoundTrainer):
 
     def _check(self, env: VectorEnv) -> None:
         """Refuses before any interaction what would fail after many."""
+        if not isinstance(env.unwrapped, SlicingVectorEnv):
+            raise AgentError(
+                f"`env` must be 'gentwin/RanSlicing-v0', got {type(env.unwrapped).__name__}; for admission control use "
+                "`AdmissionTrainer`."
+            )
         fit = self.arguments.fit
         with torch.random.fork_rng(devices=[]):
             build_twin(ModelArguments(fit.model_type, dict(fit.model_config)), self.experience.schema)
@@ -174,9 +199,11 @@ class TwinEnhancedTrainer(RoundTrainer):
             acting = self._explore()
         else:
             acting = self._act(arguments.steps_per_round, arguments.learns_in_network)
-        self.apprentice.copy_from(self.agent)
         self.twin = self.fit()
         self._tell_guard()
+        if self.num_rounds == 0:
+            self._begin()
+        self.apprentice.copy_from(self.agent)
         practice = self._practise(self.twin)
         self._empower()
         if arguments.fine_tuning_steps:
@@ -234,6 +261,9 @@ class TwinEnhancedTrainer(RoundTrainer):
             self.agent.prepare(self.collector.buffer.whole())
         return Progress([self.collector.num_steps], [float(np.concatenate(seen).mean())])
 
+    def _begin(self) -> None:
+        """What comes between the first twin and the first practice; here nothing."""
+
     def _act(self, num_steps: int, learns: bool) -> Progress:
         """Lets agent 1 act, and learn if it may, with the share of random actions its interactions call for."""
         return train(self.agent, self.collector, num_steps, self.rng, guard=self.guard, learns=learns)
@@ -270,7 +300,7 @@ class TwinEnhancedTrainer(RoundTrainer):
             reward="utility" if base.shaping is None else "shaped",
             shaping=base.shaping,
             observation_fields=base.observation_fields,
-            **changed_parameters(base.parameters),
+            **changed_parameters(base.parameters, slicing_parameters(base.parameters.preset)),
         )
         env.num_decisions = base.num_decisions  # a shaped reward is as strict as the network's is by now
         return env
@@ -286,9 +316,8 @@ class TwinEnhancedTrainer(RoundTrainer):
             torch._foreach_lerp_(list(mine.parameters()), list(theirs.parameters()), share)
 
 
-def changed_parameters(parameters: SlicingParameters) -> dict[str, Any]:
-    """Returns the fields of a network's parameters that are not those of its preset."""
-    usual = slicing_parameters(parameters.preset)
+def changed_parameters(parameters: Parameters, usual: Parameters) -> dict[str, Any]:
+    """Returns the fields of a network's parameters that are not the usual ones, those of its preset."""
     values = {entry.name: getattr(parameters, entry.name) for entry in dataclasses.fields(parameters)}
     return {name: value for name, value in values.items() if value != getattr(usual, name)}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from gentwin.training import parse_arguments
 
 SEARCH, CURVE, FINAL = range(3)  # purposes of random keys: none of them are met by two of them, or by an agent
 GREEDY, BY_REVENUE, TRUNK, OPTIMUM = "greedy", "greedy by revenue", "trunk reservation", "optimum"
+PLAIN_GROWTH = 1.25  # from one evaluation without twins to the next, as decisions
 HEURISTICS = (GREEDY, BY_REVENUE, TRUNK)
 
 
@@ -36,10 +38,12 @@ class AdmissionSetting:
         preset: Of the network.
         num_envs: Copies the agent decides in; their decisions all count.
         hidden_sizes: Widths of the Q-network.
-        learning: Hyper-parameters of both arms, but for updates in the arm without twin.
+        learning: Hyper-parameters of both arms, but for updates in the arm without twins.
         enhanced: Loops of the arm with twins.
         num_rounds: Rounds of that arm.
-        plain_steps: Decisions of the arm without twins, over which as many updates are spread.
+        plain_steps: Decisions of trainings without twins: in each of them as many updates as with twins are spread over
+            so many decisions, since nobody knows beforehand how dense updates suit that arm best.
+        plain_learning: Hyper-parameters in which that arm differs, because without a twin it explores in the network.
         head: Of the Q-network.
         curve_copies: Copies of the network that curves are judged on.
         final_copies: Copies that last policies are judged on.
@@ -53,7 +57,8 @@ class AdmissionSetting:
     learning: LearnerArguments
     enhanced: AdmissionArguments
     num_rounds: int
-    plain_steps: int
+    plain_steps: tuple[int, ...]
+    plain_learning: dict[str, Any] = field(default_factory=dict)
     head: str = "dueling"
     curve_copies: int = 128
     final_copies: int = 1024
@@ -61,9 +66,22 @@ class AdmissionSetting:
     settle_s: float = 100.0
 
     @property
+    def num_updates(self) -> int:
+        """Updates of either arm."""
+        return self.num_rounds * self.enhanced.practice_updates
+
+    @property
     def parameters(self) -> AdmissionParameters:
         """Of the network."""
         return admission_parameters(self.preset)
+
+    def of_twins(self) -> AdmissionSetting:
+        """Returns the setting without what is of the other arm alone, so that runs are kept when that changes."""
+        return dataclasses.replace(self, plain_steps=(), plain_learning={})
+
+    def by_density(self) -> dict[int, AdmissionSetting]:
+        """Returns the settings of single trainings without twins, by their decisions."""
+        return {steps: dataclasses.replace(self, plain_steps=(steps,)) for steps in self.plain_steps}
 
     def make_env(self) -> VectorEnv:
         """Returns the network to decide in; endless episodes."""
@@ -79,8 +97,8 @@ class AdmissionSetting:
         return simulate(policy, self.parameters, keys, self.duration_s, self.settle_s, num_threads=1)
 
 
-def from_recipe(preset: str, plain_steps: int) -> AdmissionSetting:
-    """Returns the setting of `recipes/agent_admission.yaml` on a preset."""
+def from_recipe(preset: str, plain_steps: tuple[int, ...], plain_learning: dict[str, Any]) -> AdmissionSetting:
+    """Returns the setting of `recipes/agent_admission.yaml` on a preset; the rest is what a recipe does not say."""
     config = Path(__file__).parents[1] / "agent_admission.yaml"
     sections, run = parse_arguments([], config, classes=AGENT_ARGUMENT_CLASSES)
     return AdmissionSetting(
@@ -91,6 +109,7 @@ def from_recipe(preset: str, plain_steps: int) -> AdmissionSetting:
         enhanced=read_section(AdmissionArguments, sections.twin_enhanced, "twin_enhanced"),
         num_rounds=run.num_rounds,
         plain_steps=plain_steps,
+        plain_learning=plain_learning,
         head=sections.agent["head"],
     )
 
@@ -108,6 +127,14 @@ def anchors(setting: AdmissionSetting) -> dict[str, Policy]:
     return found | ({OPTIMUM: optimal_policy(parameters)} if setting.preset == "small" else {})
 
 
+def anchor_run(setting: AdmissionSetting, seed: int) -> dict[str, Any]:
+    """Returns what anchors earn, on the copies for curves and on those for last policies; no seed has an effect."""
+    return {
+        name: {"curve": setting.play(policy, CURVE).revenue_per_s, "final": described(setting.play(policy, FINAL))}
+        for name, policy in anchors(setting).items()
+    }
+
+
 def with_twins(setting: AdmissionSetting, seed: int) -> dict[str, Any]:
     """Trains the agent with twins; returns its curve over real decisions, and how the last policy did."""
     env = setting.make_env()
@@ -123,12 +150,17 @@ def with_twins(setting: AdmissionSetting, seed: int) -> dict[str, Any]:
 
 
 def without_twins(setting: AdmissionSetting, seed: int) -> dict[str, Any]:
-    """Trains the same agent in the network alone, from the same first decisions and with as many updates."""
-    env, loops = setting.make_env(), setting.enhanced
+    """Trains the same agent in the network alone, from the same first decisions and with as many updates.
+
+    They are spread evenly over the only entry of `plain_steps`.
+    """
+    env, loops, (last_step,) = setting.make_env(), setting.enhanced, setting.plain_steps
     config = q_network_config(env, setting.head, hidden_sizes=setting.hidden_sizes)
-    updates = setting.num_rounds * loops.practice_updates
     learning = dataclasses.replace(
-        setting.learning, learning_starts=1, updates_per_step=updates / (setting.plain_steps - loops.first_steps)
+        setting.learning,
+        learning_starts=1,
+        updates_per_step=setting.num_updates / (last_step - loops.first_steps),
+        **setting.plain_learning,
     )
     trainer = PlainTrainer(env, config, learning, 1, seed)
     follow(trainer.collector, per_state(fifo_greedy(setting.parameters), env), loops.first_steps)
@@ -140,11 +172,10 @@ def without_twins(setting: AdmissionSetting, seed: int) -> dict[str, Any]:
             trainer.agent, whole.observations.numpy(), action_mask(setting.parameters, states), whole.actions.numpy(),
             loops.clone_updates, trainer.rng,
         )  # fmt: skip
-    curve, steps = _empty_curve(), loops.first_steps
-    _note(curve, setting, trainer.agent, env, trainer.collector.num_steps, 0)
-    while steps < setting.plain_steps:
-        steps = min(setting.plain_steps, round(1.5 * steps))
-        trainer.steps_per_round = steps - trainer.collector.num_steps
+    curve, collector = _empty_curve(), trainer.collector
+    _note(curve, setting, trainer.agent, env, collector.num_steps, 0)
+    while collector.num_steps < last_step:  # copies act at once, so there may be a few more than asked for
+        trainer.steps_per_round = min(last_step, math.ceil(PLAIN_GROWTH * collector.num_steps)) - collector.num_steps
         done = trainer.round()
         _note(curve, setting, trainer.agent, env, done.real_steps, done.num_updates)
     return curve | _last(setting, trainer.agent, env)

@@ -21,6 +21,7 @@ from gentwin.networks.admission.performance import Performance, simulate
 from gentwin.networks.admission.policies import Policy, fifo_greedy
 from gentwin.training import TwinTrainingArguments
 from gentwin.training.policy import AugmentationArguments, DecisionSplits, OracleLabels, PolicyTrainer
+from gentwin.training.policy.arguments import USUAL_OPTIMISATION
 from gentwin.training.policy.evaluation import NUM_SYNTHETIC, score_policy, score_synthetic
 
 PARAMETERS = admission_parameters("busy")
@@ -39,7 +40,6 @@ ARMS = {
 }
 """Augmentation and generator of every arm; the oracle's labels are put in place of none."""
 EPISODES, HELD_OUT = 10, 2  # stretches of decisions in a row that make a record, and those for calibration
-LARGEST_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ def train_twin(
     enrichment = AugmentationArguments(augmentation=augmentation, adversarial_steps=first)
     given = OracleLabels(twin, oracle) if arm == ORACLE else None
     with tempfile.TemporaryDirectory() as folder:
+        batch = min(USUAL_OPTIMISATION["global_batch_size"], len(train))
         arguments = TwinTrainingArguments(
-            output_dir=folder, max_steps=budget.steps + first, global_batch_size=min(LARGEST_BATCH, len(train)),
-            learning_rate=5e-3, lr_scheduler_type="cosine", warmup_steps=0.05, weight_decay=0.01, seed=seed,
-            save_strategy="no", eval_strategy="no", logging_strategy="no", use_cpu=True, torch_threads=1,
+            output_dir=folder, max_steps=budget.steps + first, **USUAL_OPTIMISATION | {"global_batch_size": batch},
+            seed=seed, save_strategy="no", eval_strategy="no", logging_strategy="no", use_cpu=True, torch_threads=1,
             disable_tqdm=True,
         )  # fmt: skip
         trainer = PolicyTrainer(twin, arguments, splits, enrichment, augmentation=given)

@@ -22,7 +22,7 @@ TINY = {
             practice_copies=4, policy_updates=5, clone_updates=5, clone_steps=16,
         ),
         num_rounds=2,
-        plain_steps=100,
+        plain_steps=(60, 100),
         curve_copies=2,
         final_copies=3,
         duration_s=5.0,
@@ -33,16 +33,30 @@ TINY = {
 
 
 @pytest.mark.parametrize("preset", TINY)
-def test_arms_begin_with_the_same_decisions_and_make_as_many_updates(preset):
-    ours, plain = admission_agents.with_twins(TINY[preset], 0), admission_agents.without_twins(TINY[preset], 0)
-    assert ours == admission_agents.with_twins(TINY[preset], 0)
+def test_arms_begin_with_the_same_decisions_and_make_as_many_updates_at_every_density(preset):
+    setting = TINY[preset]
+    ours = admission_agents.with_twins(setting.of_twins(), 0)
+    assert ours == admission_agents.with_twins(setting.of_twins(), 0)
     assert ours["steps"] == [40, 48]
-    assert plain["steps"][0] == 40 and plain["steps"][-1] == 100
-    assert plain["updates"][-1] == pytest.approx(ours["updates"][-1], abs=1)
-    for run in (ours, plain):
+    plain = {steps: admission_agents.without_twins(one, 0) for steps, one in setting.by_density().items()}
+    assert list(plain) == [60, 100]
+    for steps, run in plain.items():
+        assert run["steps"][0] == 40 and run["steps"][-1] == steps
+        assert run["updates"][-1] == pytest.approx(ours["updates"][-1], abs=1)
+    assert plain[60]["updates"][1] > plain[100]["updates"][1]
+    for run in (ours, *plain.values()):
         assert len(run["final"]["by_copy"]) == 3 and len(run["utility"]) == len(run["steps"])
         assert np.mean(run["final"]["by_copy"]) == pytest.approx(run["final"]["revenue_per_s"])
         assert all(0 <= share <= 1 for share in (*run["final"]["utilisation"], *run["final"]["admission"]))
+
+
+def test_without_twins_an_agent_has_hyper_parameters_of_its_own_and_the_other_arm_does_not_change():
+    usual = dataclasses.replace(TINY["small"], plain_learning={}, plain_steps=(100,))
+    fast = dataclasses.replace(usual, plain_learning={"learning_rate": 0.3, "target_update_rate": 1.0})
+    found = [admission_agents.without_twins(one, 0) for one in (usual, fast)]
+    assert found[0]["utility"][0] == found[1]["utility"][0]
+    assert found[0]["utility"][1:] != found[1]["utility"][1:]
+    assert usual.of_twins() == fast.of_twins()
 
 
 def test_the_figure_is_measured_and_drawn(monkeypatch, tmp_path):
@@ -56,6 +70,10 @@ def test_the_figure_is_measured_and_drawn(monkeypatch, tmp_path):
     assert list(small["anchors"]) == [*HEURISTICS, OPTIMUM] and list(busy["anchors"]) == [*HEURISTICS]
     share = small["with_twins"]["revenue_per_s"] / small["anchors"][OPTIMUM]["revenue_per_s"]
     assert small["share_of_optimum"] == pytest.approx(share)
+    for table in (small, busy):
+        chosen = table["without_twins"]["updates_spread_over"]
+        assert list(table["by_density"]) == [60, 100] and chosen == admission_drl.best_density(table["by_density"])
+        assert table["by_density"][chosen]["to_level"] == table["without_twins"]["to_level"]
     assert result.ratio == {name: result.figure[name]["times_fewer_decisions"] for name in ("small", "busy")}
 
 
@@ -70,6 +88,17 @@ def test_the_goal_needs_all_its_parts():
     assert admission_drl.is_met(tables(0.96, 0.1, 10))
     for missed in ((0.94, 0.1, 10), (0.96, -0.1, 10), (0.96, 0.1, 9)):
         assert not admission_drl.is_met(tables(*missed))
+
+
+def test_the_baseline_is_the_density_with_the_fewest_decisions():
+    def arms(**found):
+        return {
+            name: {"to_level": dict(zip(("decisions", "at_least"), pair, strict=True))} for name, pair in found.items()
+        }
+
+    assert admission_drl.best_density(arms(dense=(None, 3000), middle=(5000, 5000), sparse=(9000, 9000))) == "middle"
+    assert admission_drl.best_density(arms(dense=(2000, 2000), sparse=(9000, 9000))) == "dense"
+    assert admission_drl.best_density(arms(dense=(None, 3000), sparse=(None, 24_000))) == "sparse"
 
 
 def test_trainings_that_never_arrive_count_with_their_end():

@@ -16,6 +16,7 @@ import yaml
 import gentwin
 from gentwin.models import PolicyTwinModel
 from gentwin.training.checkpoints import list_checkpoints
+from gentwin.training.policy.arguments import USUAL_OPTIMISATION
 from tests.datasets.decision_samples import RESOURCES, record
 from tests.training.conftest import ROOT, run_recipe
 
@@ -206,3 +207,8 @@ def test_faulty_decisions_are_refused_or_counted_in_the_card(here: Path, recipe)
     assert "| `negative_resource` | 2 | left out |" in card
     content = json.loads((here / "outputs/faulty/metrics.json").read_text())
     assert content["run"]["faults"]["negative_resource"] == 2
+
+
+def test_the_recipe_optimises_as_comparisons_and_agents_do():
+    shipped = yaml.safe_load((ROOT / "recipes/policy.yaml").read_text())
+    assert {name: shipped[name] for name in USUAL_OPTIMISATION} == USUAL_OPTIMISATION

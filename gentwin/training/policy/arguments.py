@@ -10,6 +10,15 @@ from gentwin.training.arguments import about, require
 from gentwin.yaml_text import load_yaml
 
 GENERATOR = "generator"
+USUAL_OPTIMISATION = {
+    "global_batch_size": 128,
+    "learning_rate": 5e-3,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.05,
+    "weight_decay": 0.01,
+    "max_grad_norm": 1.0,
+}
+"""How policy twins are trained wherever nobody says otherwise, as fields of `TwinTrainingArguments`."""
 KINDS = ("none", "pseudo_labels", "mixup", "smote", "dominance", GENERATOR)
 
 
