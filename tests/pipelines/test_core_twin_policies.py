@@ -12,7 +12,7 @@ import torch
 
 from gentwin.datasets import policy_schema
 from gentwin.hub import CheckpointError
-from gentwin.models import PolicyTwinConfig, PolicyTwinModel
+from gentwin.models import PolicyTwinConfig, PolicyTwinModel, SignalingTokenizer, from_pretrained
 from gentwin.networks.admission import admission_parameters, admission_schema, resource_demand
 from gentwin.pipelines import CoreTwin
 from gentwin.pipelines.core_twin.policies import SLICES, fitted, load_policy
@@ -224,13 +224,21 @@ def test_the_twin_admits_what_fits_and_the_rest_when_resources_are_free(twin, po
     assert scene.reasons == []
 
 
-def test_who_waits_too_long_is_rejected_with_cause_and_back_off(twin, policy_twin):
-    scene = full_scene(twin, policy_twin)
+@pytest.fixture(scope="module")
+def admission_twin() -> tuple:
+    name = "gentwin/signaling-admission"
+    return from_pretrained(name), SignalingTokenizer.from_pretrained(name)
+
+
+def test_who_waits_too_long_is_rejected_with_cause_and_back_off(admission_twin, policy_twin):
+    scene = full_scene(admission_twin, policy_twin)
     context = scene.core.network.contexts["SUPI", scene.loop.ues[2].usim.supi]
     scene.loop.run_until(scene.loop.now + 6.0)
     tokens = scene.core._conversations.tokens(scene.core._conversations.of(context))
-    heard = " ".join(twin[1].vocabulary.decode(tokens))
-    assert "<event:decided> <policy=reject> cause_5gsm #1a <back_off>" in heard, "#26"
+    *_, answer = " ".join(admission_twin[1].vocabulary.decode(tokens)).rpartition("<event:decided>")
+    assert answer.startswith(" <policy=reject> cause_5gsm #1a <back_off>"), "#26"
+    assert "nas:PDUSessionEstablishmentReject" in answer and answer.count("cause_5gsm #1a") == 2
+    assert "back_off_timer_value" in answer
     assert scene.core.network.load.of(Slice(1)).waiting == 0
 
 
