@@ -151,7 +151,7 @@ def test_options_that_cannot_be(arguments: tuple, message: str):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("refrence", "must be one of reference, gentwin/signaling-open5gs, .*a folder.*did you mean `reference`?"),
+        ("refrence", "must be one of reference, gentwin/signaling-admission, .*a folder.*did you mean `reference`?"),
         ("gentwin/signaling-opn5gs", "got 'gentwin/signaling-opn5gs'; did you mean `gentwin/signaling-open5gs`?"),
         ("gentwin/slice-lstm-dynamic", "must be a message twin, such as gentwin/signaling-open5gs, got"),
     ],
